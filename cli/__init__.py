@@ -1,0 +1,1 @@
+"""The headless face: one module for each command group, loaded when it is called."""

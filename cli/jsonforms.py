@@ -1,0 +1,282 @@
+"""The documented `--json` forms: one function for each kind of object, plain data out of the engine's views.
+
+docs/reference/json-lines.md describes them and a test holds the two together. Every object has a `type`; times
+are UTC in RFC 3339 with milliseconds, or null; readers ignore keys they do not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.errors import Fault
+    from core.model.events import Event
+    from core.model.views import (
+        AttemptInfo,
+        BatchInfo,
+        Explanation,
+        OutputChunk,
+        Plan,
+        RunInfo,
+        ServerInfo,
+        StepInfo,
+        TaskInfo,
+    )
+
+Form = dict[str, Any]
+
+
+def moment(when: float | None) -> str | None:
+    """A time as "2026-03-01T14:02:11.250Z"."""
+    if when is None:
+        return None
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def counts(found: Mapping[Any, int]) -> dict[str, int]:
+    """Counts by state; zeros are left out."""
+    return {str(state.value): count for state, count in found.items() if count}
+
+
+def plain(value: Any) -> Any:
+    """Data of events and parameters without enumerations."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def run(info: RunInfo) -> Form:
+    """One run."""
+    return {
+        "type": "run",
+        "run": info.number,
+        "id": info.run_id,
+        "batch": info.batch,
+        "path": info.path,
+        "state": info.state.value,
+        "interrupted": info.interrupted,
+        "asked": info.asked.value,
+        "why": info.why,
+        "actor": info.actor,
+        "created": moment(info.created),
+        "ended": moment(info.ended),
+        "servers": info.servers,
+        "tasks": info.tasks,
+        "counts": counts(info.counts),
+        "undo_counts": counts(info.undo_counts),
+        "params": plain(info.params),
+        "parent": info.parent,
+        "last_seq": info.last_seq,
+    }
+
+
+def step(number: int, info: StepInfo) -> Form:
+    """One step of a run."""
+    return {
+        "type": "step",
+        "run": number,
+        "step": info.name,
+        "index": info.index,
+        "kind": info.kind,
+        "summary": info.summary,
+        "tasks": info.tasks,
+        "counts": counts(info.counts),
+        "undo_counts": counts(info.undo_counts),
+        "irreversible": info.irreversible,
+        "started": moment(info.started),
+        "ended": moment(info.ended),
+    }
+
+
+def task(number: int, info: TaskInfo) -> Form:
+    """One task of a run."""
+    return {
+        "type": "task",
+        "run": number,
+        "step": info.step,
+        "server": info.server,
+        "index": info.index,
+        "state": info.state.value,
+        "phase": info.phase.value if info.phase else None,
+        "attempt": info.attempt,
+        "attempts": info.attempts,
+        "exit": info.exit_status,
+        "signal": info.signal,
+        "why": info.why,
+        "evidence": info.evidence,
+        "started": moment(info.started),
+        "ended": moment(info.ended),
+        "undo": info.undo.value,
+        "undo_why": info.undo_why,
+        "may_have_run": info.may_have_run,
+        "decision": info.decision,
+        "decided_by": info.decided_by,
+        "last_line": info.last_line,
+    }
+
+
+def attempt(number: int, key: str, info: AttemptInfo) -> Form:
+    """One attempt of a task."""
+    name, _, server = key.rpartition("@")
+    return {
+        "type": "attempt",
+        "run": number,
+        "step": name,
+        "server": server,
+        "purpose": info.purpose.value,
+        "attempt": info.number,
+        "intent": moment(info.intent),
+        "ended": moment(info.ended),
+        "outcome": info.outcome,
+        "exit": info.exit_status,
+        "signal": info.signal,
+        "why": info.why,
+        "evidence": info.evidence,
+    }
+
+
+def explanation(number: int, key: str, info: Explanation) -> Form:
+    """Why a task stands where it stands."""
+    name, _, server = key.rpartition("@")
+    return {
+        "type": "explanation",
+        "run": number,
+        "step": name,
+        "server": server,
+        "sentences": list(info.sentences),
+        "certain": list(info.certain),
+        "unknown": list(info.unknown),
+        "seq": info.seq,
+    }
+
+
+def output(number: int, key: str, chunk: OutputChunk) -> Form:
+    """A piece of a task's output. Bytes that are not UTF-8 are replaced in `text`."""
+    name, _, server = key.rpartition("@")
+    return {
+        "type": "output",
+        "run": number,
+        "step": name,
+        "server": server,
+        "purpose": chunk.purpose.value,
+        "attempt": chunk.attempt,
+        "stream": chunk.stream.value,
+        "start": chunk.start,
+        "end": chunk.end,
+        "time": moment(chunk.time),
+        "text": chunk.data.decode("utf-8", "replace"),
+    }
+
+
+def event(info: Event) -> Form:
+    """One event of the log."""
+    return {
+        "type": "event",
+        "seq": info.seq,
+        "event": info.type,
+        "version": info.version,
+        "run": info.run,
+        "step": info.step,
+        "server": info.server,
+        "attempt": info.attempt,
+        "actor": info.actor,
+        "time": moment(info.time),
+        "data": plain(info.data),
+    }
+
+
+def result(info: RunInfo, status: int) -> Form:
+    """The last object of a command that followed a run."""
+    return {**run(info), "type": "result", "exit": status}
+
+
+def server(info: ServerInfo) -> Form:
+    """One server."""
+    return {
+        "type": "server",
+        "server": info.name,
+        "provider": info.provider,
+        "state": info.state,
+        "address": info.address,
+        "port": info.port,
+        "user": info.user,
+        "groups": list(info.groups),
+        "labels": dict(info.labels),
+        "source": info.source,
+        "note": info.note,
+        "held_by": info.held_by,
+        "options_ignored": list(info.options_ignored),
+    }
+
+
+def fault(info: Fault) -> Form:
+    """One thing wrong with an input."""
+    return {
+        "type": "fault",
+        "file": info.file,
+        "line": info.line,
+        "column": info.column,
+        "message": info.message,
+        "hint": info.hint,
+    }
+
+
+def batch(info: BatchInfo) -> Form:
+    """One batch document."""
+    return {
+        "type": "batch",
+        "batch": info.name,
+        "path": info.path,
+        "description": info.description,
+        "steps": info.steps,
+        "params": [
+            {
+                "name": param.name,
+                "type": param.type,
+                "description": param.description,
+                "default": plain(param.default),
+                "required": param.required,
+                "choices": plain(param.choices),
+            }
+            for param in info.params
+        ],
+        "faults": len(info.faults),
+    }
+
+
+def plan(info: Plan) -> Form:
+    """What a run would do."""
+    return {
+        "type": "plan",
+        "batch": info.batch,
+        "path": info.path,
+        "digest": info.digest,
+        "servers": list(info.servers),
+        "servers_by_provider": dict(info.servers_by_provider),
+        "tasks": info.tasks,
+        "params": plain(info.params),
+        "strategy": plain(info.strategy),
+        "steps": [
+            {
+                "step": planned.name,
+                "kind": planned.kind,
+                "summary": planned.summary,
+                "servers": list(planned.servers),
+                "needs": list(planned.needs),
+                "undo": planned.undo,
+                "guarded": planned.guarded,
+                "line": planned.line,
+            }
+            for planned in info.steps
+        ],
+        "irreversible": list(info.irreversible),
+        "warnings": list(info.warnings),
+        "held": dict(info.held),
+    }

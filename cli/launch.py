@@ -1,0 +1,49 @@
+"""Opens what the commands work on: an engine that owns the workspace, one that reads it, or the interface.
+
+The one module of the command line that may import the terminal interface, and only inside a function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cli.actor import actor
+from cli.options import workspace_folder
+
+if TYPE_CHECKING:
+    from core.engine.api import Engine
+
+T = TypeVar("T")
+
+
+def perform(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a command's work to its end."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def owner(folder: Path | None = None) -> AsyncIterator[Engine]:
+    """The engine of a workspace (the one the command names), in this process. Raises WorkspaceOwned."""
+    from core.engine.open import open_engine
+
+    engine = await open_engine(workspace_folder() if folder is None else folder, actor=actor())
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def reader(folder: Path | None = None) -> AsyncIterator[Engine]:
+    """A reading engine of a workspace, whoever owns it."""
+    from core.engine.open import open_reader
+
+    engine = await open_reader(workspace_folder() if folder is None else folder)
+    try:
+        yield engine
+    finally:
+        await engine.close()

@@ -1,0 +1,99 @@
+"""`windlass run`: plans a batch, asks on a terminal, executes it in this process and follows it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import planview
+from cli.actor import actor
+from cli.exits import Exit
+from cli.launch import owner, perform, reader
+from cli.options import batch_arguments, follow_options, workspace_folder, workspace_option
+from cli.terminal import interactive, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.follow import Following
+    from core.engine.api import Engine, RunRequest
+
+POLL_S = 0.5
+
+
+@click.command()
+@batch_arguments
+@follow_options
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
+@click.option("--alongside", is_flag=True, help="Start although another open run holds some of the servers.")
+@click.option("--wait", is_flag=True, help="Wait until no other engine and no other run is in the way.")
+@workspace_option
+def run(
+    batch: str,
+    params: dict[str, str],
+    limit: str,
+    how: Following,
+    yes: bool,
+    alongside: bool,
+    wait: bool,
+) -> Exit:
+    """Run a batch and follow it.
+
+    BATCH is a name (batches/NAME.yaml) or a path. The first Ctrl-C (or SIGTERM, SIGHUP) starts no further
+    task, lets those in flight end and leaves the run resumable; the second stops at once. Without a terminal
+    it asks nothing.
+    """
+    from core.engine.api import PlanRequest, RunRequest
+
+    request = RunRequest(PlanRequest(batch, params, limit), actor(), alongside)
+    return perform(_run(workspace_folder(), request, how, ask=not yes and interactive(), wait=wait))
+
+
+async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, wait: bool) -> Exit:
+    if not wait:
+        async with owner(folder) as engine:
+            return await start(engine, request, how, ask=ask)
+    from core.errors import NotPossible, WorkspaceOwned
+
+    told = ""
+    while True:
+        try:
+            async with owner(folder) as engine:
+                if request.alongside or not (await engine.plan(request.plan)).held:
+                    return await start(engine, request, how, ask=ask)
+                raise NotPossible("the servers are held by another run")
+        except (WorkspaceOwned, NotPossible) as error:
+            if error.message != told:
+                told = error.message
+                say(f"waiting: {told}")
+        await _until_free(folder, request)
+
+
+async def _until_free(folder: Path, request: RunRequest) -> None:
+    """Waits, without owning anything, until no engine owns the workspace and no open run holds the servers."""
+    async with reader(folder) as engine:
+        while True:
+            await asyncio.sleep(POLL_S)
+            if (await engine.workspace()).owner is not None:
+                continue
+            if request.alongside or not (await engine.plan(request.plan)).held:
+                return
+
+
+async def start(engine: Engine, request: RunRequest, how: Following, *, ask: bool) -> Exit:
+    """Plans, tells, asks, starts exactly what was told, and follows."""
+    from dataclasses import replace
+
+    from cli.follow import act_and_follow
+
+    plan = await engine.plan(request.plan)
+    say(planview.headline(plan))
+    for line in planview.notices(plan):
+        say(line)
+    if ask and not click.confirm("Start this run?", err=True):
+        say("nothing was started")
+        return Exit.NEEDS_PERSON
+    asked = replace(request, digest=plan.digest)
+    return await act_and_follow(engine, lambda: engine.start(asked), how)

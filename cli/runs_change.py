@@ -1,0 +1,224 @@
+"""`windlass runs resume, retry, decide, pause, cancel, rollback`: each opens the engine, acts, and follows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.actor import actor
+from cli.complete import complete_runs, complete_selectors, complete_steps
+from cli.exits import Exit, status_of
+from cli.launch import owner, perform
+from cli.options import follow_options, workspace_option
+from cli.terminal import interactive, say
+
+if TYPE_CHECKING:
+    from cli.follow import Following
+    from core.engine.api import Engine
+    from core.model.views import RunInfo
+
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Why; it is kept with the run.")
+run_argument = click.argument("run", required=False, type=click.IntRange(1), shell_complete=complete_runs)
+
+
+@click.command()
+@run_argument
+@follow_options
+@workspace_option
+def resume(run: int | None, how: Following) -> Exit:
+    """Carry on a paused or interrupted run.
+
+    It goes on from its stored snapshot; done work is not repeated. Tasks in doubt are probed first; what evidence
+    does not settle waits for a decision, or is decided by --in-doubt.
+    """
+    return perform(_resume(run, how))
+
+
+async def _resume(number: int | None, how: Following) -> Exit:
+    from cli.choose import pick, resumable
+    from cli.follow import act_and_follow
+
+    async with owner() as engine:
+        run = await pick(engine, number, resumable, "to resume")
+        return await act_and_follow(engine, lambda: engine.resume(run.number, actor=actor()), how)
+
+
+@click.command()
+@click.argument("words", metavar="[RUN] [TASK]...", nargs=-1, shell_complete=complete_runs)
+@click.option("--accept-risk", is_flag=True, help="Also tasks that may have run, and may still be running.")
+@follow_options
+@workspace_option
+def retry(words: Sequence[str], accept_risk: bool, how: Following) -> Exit:
+    """Open failed tasks again and carry on.
+
+    Without TASK (STEP@SERVER) all failed and unreachable ones, with what they had blocked.
+    """
+    return perform(_retry(words, accept_risk, how))
+
+
+async def _retry(words: Sequence[str], accept_risk: bool, how: Following) -> Exit:
+    from cli.choose import pick, retryable, split, task_key
+    from cli.follow import act_and_follow
+
+    number, rest = split(words)
+    keys = [task_key(word) for word in rest]
+    async with owner() as engine:
+        run = await pick(engine, number, retryable, "with failed tasks to retry")
+
+        async def act() -> RunInfo:
+            return await engine.retry(run.number, actor=actor(), tasks=keys, accept_risk=accept_risk)
+
+        return await act_and_follow(engine, act, how)
+
+
+@click.command()
+@click.argument("words", metavar="[RUN] [TASK]... DECISION", nargs=-1, shell_complete=complete_runs)
+@click.option("--all", "every", is_flag=True, help="Every task in doubt.")
+@click.option("--reason", required=True, metavar="TEXT", help="What you know; it is kept with the decision.")
+@click.option("--no-resume", is_flag=True, help="Only decide: do not carry the run on.")
+@follow_options
+@workspace_option
+def decide(words: Sequence[str], every: bool, reason: str, no_resume: bool, how: Following) -> Exit:
+    """Decide a task in doubt: retry, done, failed or skip.
+
+    DECISION is one of: retry (runs the command again although it may have run), done, failed, skip. When nothing
+    is in doubt any more the run goes on and is followed.
+    """
+    return perform(_decide(words, every, reason, no_resume, how))
+
+
+async def _decide(words: Sequence[str], every: bool, reason: str, no_resume: bool, how: Following) -> Exit:
+    from cli.choose import doubtful, pick, split, task_key
+    from cli.doubts import tasks_in_doubt, tell_doubts
+    from cli.follow import act_and_follow
+    from core.errors import InputError
+    from core.model.states import Asked, Decision
+
+    number, rest = split(words)
+    known = ", ".join(decision.value for decision in Decision)
+    if not rest or rest[-1] not in {decision.value for decision in Decision}:
+        raise InputError("the last word is the decision", hint=f"one of: {known}")
+    decision = Decision(rest[-1])
+    keys = [task_key(word) for word in rest[:-1]]
+    if bool(keys) == every:
+        raise InputError("name the tasks to decide (STEP@SERVER), or say --all")
+    async with owner() as engine:
+        run = await pick(engine, number, doubtful, "with a task in doubt")
+        if every:
+            keys = [task.key for task in await tasks_in_doubt(engine, run)]
+        for key in keys:
+            run = await engine.decide(run.number, key, decision, actor=actor(), reason=reason)
+            say(f"{key}: {decision.value}")
+        if doubtful(run):
+            await tell_doubts(engine, run)
+            return Exit.NEEDS_PERSON
+        if no_resume or not run.state.open or run.asked is Asked.PAUSE:
+            return await _tell(engine, run, how)
+        return await act_and_follow(engine, lambda: engine.resume(run.number, actor=actor()), how)
+
+
+@click.command()
+@run_argument
+@reason_option
+@follow_options
+@workspace_option
+def pause(run: int | None, reason: str, how: Following) -> Exit:
+    """Start no further task of a run.
+
+    A run that another process executes is paused there: Ctrl-C in its terminal, or its interface.
+    """
+
+    async def act(engine: Engine, number: int) -> RunInfo:
+        return await engine.pause(number, actor=actor(), reason=reason)
+
+    return perform(_end(run, act, "to pause", how))
+
+
+@click.command()
+@run_argument
+@reason_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
+@follow_options
+@workspace_option
+def cancel(run: int | None, reason: str, yes: bool, how: Following) -> Exit:
+    """End a run without finishing it.
+
+    What has not started never will, and what was done stays done: `windlass runs rollback` undoes it.
+    """
+
+    async def act(engine: Engine, number: int) -> RunInfo:
+        return await engine.cancel(number, actor=actor(), reason=reason)
+
+    return perform(_end(run, act, "to cancel", how, ask="" if yes else "Cancel run {}?"))
+
+
+async def _end(
+    number: int | None,
+    act: Callable[[Engine, int], Awaitable[RunInfo]],
+    what: str,
+    how: Following,
+    ask: str = "",
+) -> Exit:
+    from cli.choose import pick, resumable
+    from cli.follow import act_and_follow
+
+    async with owner() as engine:
+        run = await pick(engine, number, resumable, what)
+        if ask and interactive() and not click.confirm(ask.format(run.number), err=True):
+            say("nothing was changed")
+            return Exit.NEEDS_PERSON
+        return await act_and_follow(engine, lambda: act(engine, run.number), how)
+
+
+@click.command()
+@run_argument
+@click.option("--step", "steps", multiple=True, shell_complete=complete_steps, help="Only this step; may be repeated.")
+@click.option("--limit", default="", metavar="SELECTOR", shell_complete=complete_selectors, help="Only these servers.")
+@reason_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
+@follow_options
+@workspace_option
+def rollback(
+    run: int | None, steps: Sequence[str], limit: str, reason: str, yes: bool, how: Following
+) -> Exit:
+    """Undo what a run did, in reverse order.
+
+    It covers each task of which an attempt was handed over, whatever came of it; steps without an undo stay as
+    they are. Without RUN it is the newest run that is open or did not end well.
+    """
+    return perform(_rollback(run, list(steps), limit, reason, yes, how))
+
+
+async def _rollback(
+    number: int | None, steps: list[str], limit: str, reason: str, yes: bool, how: Following
+) -> Exit:
+    from cli.choose import pick, undoable
+    from cli.follow import act_and_follow
+
+    async with owner() as engine:
+        run = await pick(engine, number, undoable, "to roll back (name one that ended well by its number)")
+        kept = [step.name for step in await engine.steps(run.number) if step.irreversible]
+        if kept:
+            say(f"irreversible, stays as it is: {', '.join(kept)}")
+        if not yes and interactive() and not click.confirm(f"Roll back run {run.number}?", err=True):
+            say("nothing was changed")
+            return Exit.NEEDS_PERSON
+
+        async def act() -> RunInfo:
+            return await engine.roll_back(run.number, actor=actor(), steps=steps, limit=limit, reason=reason)
+
+        return await act_and_follow(engine, act, how)
+
+
+async def _tell(engine: Engine, run: RunInfo, how: Following) -> Exit:
+    from cli import jsonforms
+    from cli.summary import tell_end
+    from cli.terminal import emit
+
+    status = status_of(run)
+    if how.as_json:
+        emit(jsonforms.result(run, status))
+    await tell_end(engine, run, as_json=how.as_json)
+    return status

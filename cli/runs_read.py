@@ -1,0 +1,166 @@
+"""`windlass runs list, show, watch, wait`: they read only, whoever owns the workspace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import jsonforms
+from cli.complete import complete_batches, complete_runs
+from cli.exits import Exit, status_of
+from cli.launch import perform, reader
+from cli.options import json_option, workspace_option
+from cli.terminal import Cell, ascii_only, emit, note, out, table
+from cli.words import ago, counted, duration
+
+if TYPE_CHECKING:
+    from core.model.views import RunInfo
+
+STATES = (
+    "running",
+    "paused",
+    "waiting_for_person",
+    "done",
+    "failed",
+    "cancelled",
+    "rolling_back",
+    "rolled_back",
+    "rollback_failed",
+)
+"""As core.model.states.RunState has them; a test holds the two together."""
+
+
+@click.command("list")
+@click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only runs in this state.")
+@click.option("--batch", default="", metavar="NAME", shell_complete=complete_batches, help="Only of this batch.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many.")
+@click.option("--before", type=click.IntRange(1), metavar="RUN", help="Only runs older than this one.")
+@json_option
+@workspace_option
+def list_runs(states: Sequence[str], batch: str, limit: int, before: int | None, as_json: bool) -> Exit:
+    """List the runs, newest first."""
+    return perform(_list(states, batch, limit, before, as_json))
+
+
+async def _list(states: Sequence[str], batch: str, limit: int, before: int | None, as_json: bool) -> Exit:
+    from core.model.states import RunState
+
+    async with reader() as engine:
+        found = await engine.runs(
+            states=[RunState(state) for state in states], batch=batch, limit=limit, before=before
+        )
+    if as_json:
+        for run in found:
+            emit(jsonforms.run(run))
+    elif found:
+        now = time.time()
+        headers = ("RUN", "BATCH", "STATE", "TASKS", "SERVERS", "TOOK", "STARTED", "BY", "WHY")
+        for line in table(headers, [_row(run, now) for run in found], right=("RUN", "TASKS", "SERVERS", "TOOK")):
+            out(line)
+    else:
+        note("no run yet: `windlass run BATCH` starts one" if not (states or batch or before) else "no such run")
+    return Exit.OK
+
+
+def _row(run: RunInfo, now: float) -> list[Cell]:
+    from themes.signs import run_sign
+
+    sign = run_sign(run.state, interrupted=run.interrupted)
+    took = duration((run.ended if run.ended is not None else now) - run.created)
+    return [
+        str(run.number),
+        run.batch,
+        (sign.text(ascii_only=ascii_only()), sign.role),
+        f"{run.ended_tasks}/{run.tasks}",
+        str(run.servers),
+        took if run.ended is not None or not run.interrupted else "",
+        ago(run.created, now),
+        run.actor,
+        run.why or (counted(run.counts) if run.state.open else ""),
+    ]
+
+
+@click.command()
+@click.argument("words", metavar="[RUN] [TASK]", nargs=-1, shell_complete=complete_runs)
+@click.option("--tasks", "all_tasks", is_flag=True, help="List every task, not only those with trouble.")
+@click.option("--step", default="", metavar="STEP", help="List the tasks of this step.")
+@json_option
+@workspace_option
+def show(words: Sequence[str], all_tasks: bool, step: str, as_json: bool) -> Exit:
+    """Show a run or a task: where it stands, why, what to do next.
+
+    TASK is STEP@SERVER: its attempts, its evidence, and why it stands where it stands.
+    """
+    return perform(_show(words, all_tasks, step, as_json))
+
+
+async def _show(words: Sequence[str], all_tasks: bool, step: str, as_json: bool) -> Exit:
+    from cli import runs_show
+    from cli.choose import pick, split, task_key
+    from core.errors import InputError
+
+    number, rest = split(words)
+    if len(rest) > 1:
+        raise InputError(f"one task at a time: {' '.join(rest)}")
+    async with reader() as engine:
+        run = await pick(engine, number)
+        if rest:
+            await runs_show.show_task(engine, run, task_key(rest[0]), as_json=as_json)
+        else:
+            await runs_show.show_run(engine, run, all_tasks=all_tasks, step=step, as_json=as_json)
+    return Exit.OK
+
+
+@click.command()
+@click.argument("run", required=False, type=click.IntRange(1), shell_complete=complete_runs)
+@click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Only events after this one.")
+@click.option("--output", is_flag=True, help="Print what the tasks print as well.")
+@json_option
+@workspace_option
+def watch(run: int | None, after: int, output: bool, as_json: bool) -> Exit:
+    """Follow a run live, whoever executes it.
+
+    It begins with what happened so far, and ends with the run's status when the run ended, is paused, waits for
+    a person, or is interrupted. Ctrl-C ends the watching and nothing else.
+    """
+    return perform(_watch(run, after, output, as_json))
+
+
+async def _watch(number: int | None, after: int, output: bool, as_json: bool) -> Exit:
+    from cli.choose import pick
+    from cli.follow import Following
+    from cli.follow import watch as follow
+
+    async with reader() as engine:
+        run = await pick(engine, number)
+        return await follow(engine, run.number, after, Following(as_json, output))
+
+
+@click.command()
+@click.argument("run", required=False, type=click.IntRange(1), shell_complete=complete_runs)
+@json_option
+@workspace_option
+def wait(run: int | None, as_json: bool) -> Exit:
+    """Wait until a run ends; end with its status.
+
+    It returns as well when the run is paused or waits for a person (4), or is interrupted (130).
+    """
+    return perform(_wait(run, as_json))
+
+
+async def _wait(number: int | None, as_json: bool) -> Exit:
+    from cli.choose import pick
+    from cli.summary import headline
+
+    async with reader() as engine:
+        run = await pick(engine, number)
+        run = await engine.wait(run.number)
+    status = status_of(run)
+    if as_json:
+        emit(jsonforms.result(run, status))
+    else:
+        out(headline(run, time.time()))
+    return status

@@ -1,0 +1,104 @@
+"""How a run stands, in the end: one line on stdout, and on stderr what failed, what it printed, what to do next."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from cli import doubts
+from cli.options import command
+from cli.terminal import clean, note, out, paint, say, signed
+from cli.words import counted, duration, plural
+from core.display import display_lines
+from core.errors import WindlassError
+from core.model.states import Asked, Purpose, RunState, TaskState, UndoState
+from themes.signs import TASK_SIGNS, UNDO_SIGNS, run_sign
+
+if TYPE_CHECKING:
+    from core.engine.api import Engine
+    from core.model.views import RunInfo, TaskInfo
+
+FAILED_SHOWN = 5
+TAIL_LINES = 10
+TAIL_BYTES = 16 * 1024
+
+
+def headline(run: RunInfo, now: float) -> str:
+    """A run in one line: "✓ done  run 44 web-rollout: 96 tasks on 12 servers in 1m 04s: 90 done, 6 in place"."""
+    took = duration((run.ended if run.ended is not None else now) - run.created)
+    where = f"{plural(run.tasks, 'task')} on {plural(run.servers, 'server')}"
+    text = f"{signed(run_sign(run.state, interrupted=run.interrupted), sys.stdout)}  run {run.number} "
+    text += f"{clean(run.batch)}: {where} in {took}: {counted(run.counts) or 'none'}"
+    undone = {state: count for state, count in run.undo_counts.items() if state is not UndoState.NONE and count}
+    if undone:
+        text += "; " + ", ".join(f"{count} {UNDO_SIGNS[state].word}" for state, count in undone.items())
+    return text
+
+
+async def tell_end(engine: Engine, run: RunInfo, *, as_json: bool = False) -> None:
+    """Tells how a followed run stands. With `as_json` stdout keeps to its objects."""
+    trouble = await doubts.every_task(engine, run.number, TaskState.FAILED, TaskState.UNREACHABLE)
+    await tell_failures(engine, run, trouble)
+    if run.state is RunState.WAITING:
+        await doubts.tell_doubts(engine, run)
+    for line in next_steps(run, trouble):
+        note(line)
+    if not as_json:
+        line = headline(run, time.time())
+        if run.state is RunState.DONE and trouble:
+            names = ", ".join(str(task.key) for task in trouble[:FAILED_SHOWN])
+            more = f" and {len(trouble) - FAILED_SHOWN} more" if len(trouble) > FAILED_SHOWN else ""
+            line += f"; within max_failures: {clean(names)}{more}"
+        out(line)
+
+
+async def tell_failures(engine: Engine, run: RunInfo, trouble: list[TaskInfo]) -> None:
+    """The first failed tasks with the last lines of their output, on stderr."""
+    for task in trouble[:FAILED_SHOWN]:
+        sign = signed(TASK_SIGNS[task.state], sys.stderr)
+        tries = f"attempt {task.attempt} of {task.attempts}: " if task.attempts > 1 and task.attempt else ""
+        say(f"{sign}  {clean(str(task.key))}  {tries}{clean(task.why)}".rstrip())
+        if task.state is TaskState.FAILED:
+            for line in await tail(engine, run.number, task):
+                say(f"    {paint('|', 'muted', sys.stderr)} {line}")
+    if len(trouble) > FAILED_SHOWN:
+        rest = plural(len(trouble) - FAILED_SHOWN, "task")
+        say(f"and {rest} more: {command('runs', 'show', str(run.number))}")
+
+
+async def tail(engine: Engine, number: int, task: TaskInfo, lines: int = TAIL_LINES) -> list[str]:
+    """The last lines that a task's newest attempt printed, cleaned."""
+    try:
+        page = await engine.output(number, task.key, tail_bytes=TAIL_BYTES)
+    except WindlassError:
+        return []
+    newest = [chunk for chunk in page.chunks if chunk.attempt == task.attempt] or list(page.chunks)
+    main = [chunk for chunk in newest if chunk.purpose is Purpose.RUN] or newest
+    return display_lines(b"".join(chunk.data for chunk in main))[-lines:]
+
+
+def next_steps(run: RunInfo, trouble: list[TaskInfo]) -> list[str]:
+    """What a person may do now, as commands."""
+    number = str(run.number)
+    steps: list[tuple[str, str]] = []
+    failed = [task for task in trouble if task.state is TaskState.FAILED]
+    if failed and run.state is not RunState.DONE:
+        first = failed[0]
+        logs = command("runs", "logs", number, "--step", first.step, "--server", first.server)
+        steps.append(("its output:", logs))
+    match run.state:
+        case RunState.FAILED:
+            steps.append(("try again:", command("runs", "retry", number)))
+            steps.append(("undo it:", command("runs", "rollback", number)))
+        case RunState.ROLLBACK_FAILED:
+            steps.append(("look at it:", command("runs", "show", number)))
+            steps.append(("undo again:", command("runs", "rollback", number)))
+        case RunState.PAUSED:
+            steps.append(("go on:", command("runs", "resume", number)))
+        case RunState.WAITING if run.asked is not Asked.CANCEL:
+            steps.append(("undo it:", command("runs", "rollback", number)))
+        case _:
+            pass
+    width = max((len(what) for what, _ in steps), default=0)
+    return [f"{what:<{width}} {how}" for what, how in steps]

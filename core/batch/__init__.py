@@ -1,0 +1,1 @@
+"""Batch documents: parsed with positions, validated whole, every fault told at once."""

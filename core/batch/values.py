@@ -1,0 +1,49 @@
+"""Values as people write them in batch documents: durations, shares, file modes.
+
+Each reader raises ValueError with a sentence for a person.
+"""
+
+from __future__ import annotations
+
+import re
+
+DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?\Z")
+MODE = re.compile(r"0?[0-7]{3,4}\Z")
+SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*%\Z")
+MAX_SECONDS = 365 * 86400.0
+
+
+def seconds(value: object) -> float:
+    """Seconds from 30, 1.5, "30s", "500ms", "5m" or "1h30m"."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("a duration is a number of seconds or text like 30s, 5m, 1h30m")
+    if isinstance(value, str):
+        text = value.strip()
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            total = float(text)
+        else:
+            match = DURATION.match(text)
+            if not text or match is None:
+                raise ValueError(f"{value!r} is no duration; write 30, 30s, 500ms, 5m or 1h30m")
+            hours, minutes, secs, millis = (float(part or 0) for part in match.groups())
+            total = hours * 3600 + minutes * 60 + secs + millis / 1000
+    else:
+        total = float(value)
+    if not 0 <= total <= MAX_SECONDS:
+        raise ValueError("a duration lies between 0 and a year")
+    return total
+
+
+def file_mode(value: object) -> int:
+    """Permission bits from text like "0644"."""
+    if not isinstance(value, str) or not MODE.match(value):
+        raise ValueError(f'a file mode is quoted octal text like "0644", not {value!r}')
+    return int(value, 8)
+
+
+def share(value: object) -> float:
+    """A share between 0 and 1 from text like "10%"."""
+    match = SHARE.match(value.strip()) if isinstance(value, str) else None
+    if match is None or float(match.group(1)) > 100:
+        raise ValueError(f'a number of servers, or a share like "10%", not {value!r}')
+    return float(match.group(1)) / 100

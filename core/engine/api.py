@@ -1,0 +1,235 @@
+"""The Engine protocol: the one way in for every face (interface, command line, REST).
+
+Requests are frozen and carry who asks (`actor`); answers are the views of `core.model.views`. Every
+change of a run is durable before the method returns. Errors are those of `core.errors`; nothing else
+is raised on purpose.
+
+Runs are named by number. `follow` is how a face stays current: it yields every event after a sequence
+number, in order, without a gap, for ever; a face that was too slow simply reads from the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from core.model.events import Event
+from core.model.ids import TaskKey
+from core.model.states import Decision, Purpose, RunState, Stream, TaskState
+from core.model.views import (
+    AttemptInfo,
+    BatchInfo,
+    Explanation,
+    OutputPage,
+    Plan,
+    RunInfo,
+    ServerInfo,
+    StepInfo,
+    TaskInfo,
+    WorkspaceInfo,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What to plan: `batch` is a name (`batches/NAME.yaml`) or a path; `limit` a selector that narrows it.
+
+    `params` given as strings are read by the type that the batch declares.
+    """
+
+    batch: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A plan to carry out. `alongside` starts although another open run holds some of the servers.
+
+    `digest`, when given, is that of the plan the person saw: a batch changed since is refused.
+    """
+
+    plan: PlanRequest
+    actor: str
+    alongside: bool = False
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """A host key as a server presented it, not trusted yet. `key` is OpenSSH's one-line form."""
+
+    server: str
+    address: str
+    port: int
+    key: str
+    fingerprint: str
+    known_as: str = ""
+
+
+class Engine(Protocol):
+    """One opened workspace."""
+
+    # ------------------------------------------------------------ what is there
+
+    async def workspace(self) -> WorkspaceInfo:
+        """The workspace, who owns it, and where its log ends."""
+        ...
+
+    async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
+        """The inventory; `refresh` asks the providers again. Raises InputError with every fault."""
+        ...
+
+    async def batches(self) -> Sequence[BatchInfo]:
+        """Every batch of the workspace, by name; faulty ones with their faults."""
+        ...
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """What a run would do; no side effect. Raises InputError with every fault."""
+        ...
+
+    # ------------------------------------------------------------ servers
+
+    async def start_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
+        """Starts servers through their providers (all when empty); returns what runs now."""
+        ...
+
+    async def stop_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
+        """Stops servers through their providers (all when empty); returns what was stopped.
+
+        Raises NotPossible where a run executes on one of them.
+        """
+        ...
+
+    async def host_key(self, server: str) -> HostKey:
+        """The key that a server presents now. Raises ServersUnreachable."""
+        ...
+
+    async def trust(self, key: HostKey, *, actor: str) -> None:
+        """Stores a host key in the workspace's known_hosts. A changed key is refused (NotPossible)."""
+        ...
+
+    # ------------------------------------------------------------ runs: changing
+
+    async def start(self, request: RunRequest) -> RunInfo:
+        """Plans, stores the snapshot and starts executing; returns at once, with the run durable.
+
+        Raises InputError, NotPossible (servers held by another run, named), WorkspaceOwned.
+        """
+        ...
+
+    async def pause(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
+        """Starts no further task; attempts in flight end. Raises NotPossible."""
+        ...
+
+    async def resume(self, run: int, *, actor: str) -> RunInfo:
+        """Carries on a paused or interrupted run from its snapshot, probing what is in doubt."""
+        ...
+
+    async def cancel(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
+        """Stops attempts in flight and ends the run; unconfirmed stops are in doubt."""
+        ...
+
+    async def retry(
+        self, run: int, *, actor: str, tasks: Sequence[TaskKey] = (), accept_risk: bool = False
+    ) -> RunInfo:
+        """Opens failed and unreachable tasks again (all of them when empty), with what they had blocked.
+
+        A task that may have run before its decision needs `accept_risk`. Raises NotPossible.
+        """
+        ...
+
+    async def decide(
+        self, run: int, task: TaskKey, decision: Decision, *, actor: str, reason: str
+    ) -> RunInfo:
+        """Decides a task in doubt. RETRY runs its command again although it may have run. Raises NotPossible."""
+        ...
+
+    async def roll_back(
+        self,
+        run: int,
+        *,
+        actor: str,
+        steps: Sequence[str] = (),
+        limit: str = "",
+        reason: str = "",
+    ) -> RunInfo:
+        """Undoes what the run did, in reverse order; begins when nothing of it runs. Raises NotPossible."""
+        ...
+
+    async def wait(self, run: int) -> RunInfo:
+        """Returns when this engine executes nothing of the run any more: ended, paused or waiting."""
+        ...
+
+    # ------------------------------------------------------------ runs: reading
+
+    async def runs(
+        self, *, states: Sequence[RunState] = (), batch: str = "", limit: int = 50, before: int | None = None
+    ) -> Sequence[RunInfo]:
+        """Runs, newest first."""
+        ...
+
+    async def run(self, run: int) -> RunInfo:
+        """One run. Raises InputError where there is none of that number."""
+        ...
+
+    async def steps(self, run: int) -> Sequence[StepInfo]:
+        """The steps of a run in document order, with counts by state."""
+        ...
+
+    async def tasks(
+        self,
+        run: int,
+        *,
+        step: str = "",
+        states: Sequence[TaskState] = (),
+        after: int = -1,
+        limit: int = 1000,
+    ) -> Sequence[TaskInfo]:
+        """Tasks by index, at most `limit` after index `after`."""
+        ...
+
+    async def task(self, run: int, task: TaskKey) -> TaskInfo:
+        """One task. Raises InputError where the run has none of that name."""
+        ...
+
+    async def attempts(self, run: int, task: TaskKey) -> Sequence[AttemptInfo]:
+        """Every attempt of a task, oldest first."""
+        ...
+
+    async def output(
+        self,
+        run: int,
+        task: TaskKey,
+        *,
+        purpose: Purpose | None = None,
+        attempt: int | None = None,
+        stream: Stream | None = None,
+        tail_bytes: int | None = None,
+        after: int = 0,
+    ) -> OutputPage:
+        """Stored output in the order it came; `after` is the cursor of the last page, `tail_bytes` the newest only."""
+        ...
+
+    async def explain(self, run: int, task: TaskKey) -> Explanation:
+        """Why a task stands where it stands: what it waits for, what is certain, what is not."""
+        ...
+
+    async def events(self, after: int, *, run: int | None = None, limit: int = 1000) -> Sequence[Event]:
+        """Stored events after a sequence number, at most `limit`."""
+        ...
+
+    def follow(self, after: int, *, run: int | None = None) -> AsyncIterator[Event]:
+        """Every event after a sequence number: first from the log, then as it happens; ends with the engine."""
+        ...
+
+    # ------------------------------------------------------------ life
+
+    async def drain(self) -> None:
+        """Starts nothing more, lets attempts in flight end, and leaves the runs resumable."""
+        ...
+
+    async def close(self) -> None:
+        """Ends this engine at once; attempts in flight are abandoned and will be in doubt."""
+        ...

@@ -1,0 +1,106 @@
+"""Copies of the files that a run uses, by content, so that a resume uploads what was planned.
+
+A blob is named by the sha256 of its content. Files above `COPY_LIMIT_BYTES` are not copied: their
+digest alone is kept, and a file that changed since stops the resume with both digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import InputError
+
+COPY_LIMIT_BYTES = 64 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file as it was when the run was planned. `path` is relative to the workspace."""
+
+    path: str
+    digest: str
+    size_bytes: int
+    copied: bool
+
+
+class Blobs:
+    """The folder `.windlass/blobs` (0700); every file in it is 0600 and never changed."""
+
+    def __init__(self, folder: Path, workspace: Path) -> None:
+        self._folder = folder
+        self._workspace = workspace
+
+    def describe(self, path: str) -> FileRef:
+        """The digest and size of a workspace file, without keeping a copy. Raises OSError."""
+        digest, size = _digest(self._workspace / path)
+        return FileRef(path, digest, size, copied=False)
+
+    def keep(self, path: str) -> FileRef:
+        """Copies a workspace file (up to the limit) and says what was kept. Raises OSError."""
+        source = self._workspace / path
+        if source.stat().st_size > COPY_LIMIT_BYTES:
+            return self.describe(path)
+        content = source.read_bytes()
+        return FileRef(path, self.keep_bytes(content), len(content), copied=True)
+
+    def keep_bytes(self, content: bytes) -> str:
+        """Stores bytes and returns their sha256 in hexadecimal."""
+        digest = hashlib.sha256(content).hexdigest()
+        target = self._folder / digest
+        if not target.exists():
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).replace(target)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        return digest
+
+    def find(self, file: FileRef) -> Path:
+        """Where the content of `file` can be read now.
+
+        Raises InputError, naming both digests, where it was not copied and has changed, or is gone.
+        """
+        if file.copied:
+            kept = self._folder / file.digest
+            if kept.is_file():
+                return kept
+            raise InputError(
+                f"the stored copy of {file.path} is gone from {self._folder}",
+                hint="start a new run: this one cannot be carried on with the file it was planned with",
+            )
+        source = self._workspace / file.path
+        try:
+            digest, _ = _digest(source)
+        except OSError as error:
+            raise InputError(f"{file.path} cannot be read any more: {error.strerror or error}") from error
+        if digest != file.digest:
+            raise InputError(
+                f"{file.path} has changed since the run was planned: sha256 {file.digest} then, {digest} now",
+                hint="put the old file back, or start a new run",
+            )
+        return source
+
+    def path(self, digest: str) -> Path:
+        """Where a stored blob lies."""
+        return self._folder / digest
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    """sha256 and size of a file, read piece by piece."""
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            digest.update(piece)
+            size += len(piece)
+    return digest.hexdigest(), size

@@ -1,0 +1,219 @@
+"""What a workspace offers: its servers and its batches, and plans made from both.
+
+Files are read when asked for, never watched: a face asks again when it wants newer answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from core.batch.load import LoadedBatch, load_batch_file
+from core.engine.api import HostKey, PlanRequest
+from core.engine.blobs import Blobs
+from core.engine.planner import Planned, make_plan
+from core.errors import InputError, NotPossible, ServersUnreachable
+from core.files import private_folder
+from core.inventory import Inventory
+from core.model.views import BatchInfo, ParamInfo, ServerInfo
+from core.workspace.folder import Workspace
+from providers.base import Server
+
+
+class Catalogue:
+    """The inventory and batches of one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._inventory: Inventory | None = None
+        self._users: dict[str, str] = {}
+        self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path)
+
+    # ------------------------------------------------------------ servers
+
+    async def inventory(self, *, refresh: bool = False) -> Inventory:
+        """The inventory, loaded on first use. Raises InputError with every fault."""
+        if self._inventory is None or refresh:
+            if self._inventory is not None:
+                await self._inventory.close()
+                self._inventory = None
+            self._inventory = await Inventory.load(self._workspace.path, self._workspace.state_dir)
+        return self._inventory
+
+    async def server_list(self) -> Sequence[Server]:
+        """Every server as its provider describes it now."""
+        return (await self.inventory(refresh=True)).servers
+
+    async def server(self, name: str) -> Server:
+        """One server by name. Raises InputError, with a near name where there is one."""
+        servers = {server.name: server for server in await self.server_list()}
+        try:
+            return servers[name]
+        except KeyError:
+            import difflib
+
+            near = difflib.get_close_matches(name, servers, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`windlass servers list` shows the inventory"
+            raise InputError(f"there is no server {name}", hint=hint) from None
+
+    async def server_infos(self, holds: Mapping[str, int], *, refresh: bool) -> Sequence[ServerInfo]:
+        """Every server with where it is reached and which run holds it."""
+        from core.ssh.options import resolve
+
+        inventory = await self.inventory(refresh=refresh)
+        infos = []
+        for server in inventory.servers:
+            reached = resolve(server)
+            infos.append(
+                ServerInfo(
+                    name=server.name,
+                    provider=server.provider,
+                    address=reached.address,
+                    port=reached.port,
+                    user=reached.user,
+                    groups=server.groups,
+                    labels=server.labels,
+                    state=server.state.value,
+                    source=server.source,
+                    note=server.note,
+                    held_by=holds.get(server.name),
+                    options_ignored=tuple(reached.ignored),
+                )
+            )
+        return infos
+
+    async def start_servers(self, names: Sequence[str]) -> Sequence[str]:
+        """Starts servers through their providers."""
+        started = await (await self.inventory()).start(names)
+        await self.inventory(refresh=True)
+        return started
+
+    async def stop_servers(self, names: Sequence[str]) -> Sequence[str]:
+        """Stops servers through their providers."""
+        stopped = await (await self.inventory()).stop(names)
+        await self.inventory(refresh=True)
+        return stopped
+
+    async def host_key(self, name: str) -> HostKey:
+        """The host key that a server presents now. Raises ServersUnreachable."""
+        from core.engine.executor import Unreachable
+        from core.ssh.pool import fetch_host_key
+        from core.ssh.settings import SshSettings
+
+        try:
+            shown = await fetch_host_key(
+                await self.server(name), SshSettings(known_hosts=self._workspace.known_hosts)
+            )
+        except Unreachable as error:
+            raise ServersUnreachable(f"{name} cannot be reached: {error.why}", hint=error.hint) from error
+        return HostKey(name, shown.address, shown.port, shown.key, shown.fingerprint, shown.known_as)
+
+    async def trust(self, key: HostKey) -> None:
+        """Stores a host key in the workspace's known_hosts. Raises NotPossible for a changed one."""
+        from core.ssh.hostkeys import trust
+
+        private_folder(self._workspace.state_dir)
+        await asyncio.to_thread(trust, self._workspace.known_hosts, await self.server(key.server), key.key)
+
+    # ------------------------------------------------------------ batches
+
+    def batch_path(self, batch: str) -> Path:
+        """Where a batch lies, by name or path. Raises InputError."""
+        return self._workspace.batch_path(batch)
+
+    async def load(self, batch: str) -> LoadedBatch:
+        """Loads a batch off the event loop. Raises InputError with every fault."""
+        path = self.batch_path(batch)
+        return await asyncio.to_thread(load_batch_file, path)
+
+    async def batch_infos(self) -> Sequence[BatchInfo]:
+        """Every batch of the workspace, by name."""
+        return await asyncio.to_thread(self._batch_infos)
+
+    def _batch_infos(self) -> list[BatchInfo]:
+        infos = []
+        for path in sorted(self._workspace.batches_dir.glob("*.yaml")):
+            try:
+                loaded = load_batch_file(path)
+            except InputError as error:
+                infos.append(BatchInfo(path.stem, str(path), "", 0, faults=error.faults))
+                continue
+            batch = loaded.batch
+            params = tuple(
+                ParamInfo(
+                    name=name,
+                    type=param.type,
+                    description=param.description,
+                    default=param.default,
+                    required=param.required,
+                    choices=tuple(param.choices or ()),
+                )
+                for name, param in batch.params.items()
+            )
+            infos.append(BatchInfo(path.stem, str(path), batch.description, len(batch.steps), params))
+        return infos
+
+    # ------------------------------------------------------------ plans
+
+    async def plan(
+        self, request: PlanRequest, *, held: Mapping[str, int], keep_files: bool = False
+    ) -> Planned:
+        """Plans a batch against the inventory as it is now. Raises InputError with every fault."""
+        loaded = await self.load(request.batch)
+        servers = await self.server_list()
+        users, warnings = await asyncio.to_thread(_reached, servers)
+        return await asyncio.to_thread(
+            make_plan,
+            loaded,
+            request,
+            servers,
+            users,
+            self.blobs,
+            self._workspace.path,
+            keep_files=keep_files,
+            held=held,
+            warnings=warnings,
+        )
+
+    async def moved(self, servers: Mapping[str, Server]) -> dict[str, Server]:
+        """Servers of a snapshot whose provider now says another address, port or host key."""
+        try:
+            now = {server.name: server for server in await self.server_list()}
+        except InputError:
+            return {}
+        return {
+            name: now[name]
+            for name, server in servers.items()
+            if name in now and now[name].provider == server.provider and now[name].ssh != server.ssh
+        }
+
+    def find_refused(self, held: Mapping[str, int], names: Sequence[str]) -> None:
+        """Raises NotPossible, with the run named, where another open run holds some of the servers."""
+        taken = {name: held[name] for name in names if name in held}
+        if taken:
+            run = min(taken.values())
+            shown = ", ".join(sorted(taken)[:3]) + (f" and {len(taken) - 3} more" if len(taken) > 3 else "")
+            raise NotPossible(
+                f"run {run} is open and holds {shown}",
+                hint=f"end run {run} first (`windlass runs show {run}`), or start with --alongside",
+            )
+
+    async def close(self) -> None:
+        """Lets the providers go; servers go on."""
+        if self._inventory is not None:
+            await self._inventory.close()
+
+
+def _reached(servers: Sequence[Server]) -> tuple[dict[str, str], list[str]]:
+    """Users by server, and warnings about ssh_config options that are not honoured."""
+    from core.ssh.options import resolve
+
+    users: dict[str, str] = {}
+    warnings: dict[str, int] = {}
+    for server in servers:
+        reached = resolve(server)
+        users[server.name] = reached.user
+        for option in reached.ignored:
+            warnings[option] = warnings.get(option, 0) + 1
+    return users, [f"{told} ({count} server{'s' if count > 1 else ''})" for told, count in warnings.items()]

@@ -1,0 +1,68 @@
+"""What templates may use: parameters, the server, the run, the step, and what earlier tasks registered.
+
+Everything here is plain data, built once for a run and shared: a task's context costs one small dict.
+What servers printed is only ever a value, never a template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from providers.base import Server
+
+
+def server_data(server: Server, user: str) -> dict[str, Any]:
+    """The part of a server that templates see."""
+    return {
+        "name": server.name,
+        "address": server.ssh.address,
+        "user": user,
+        "groups": list(server.groups),
+        "labels": dict(server.labels),
+    }
+
+
+class Contexts:
+    """The contexts of one run."""
+
+    def __init__(
+        self,
+        *,
+        params: Mapping[str, Any],
+        servers: Iterable[Server],
+        users: Mapping[str, str],
+        number: int,
+        run_id: str,
+        batch: str,
+    ) -> None:
+        self._params = dict(params)
+        self._run = {"number": number, "id": run_id, "batch": batch}
+        self._servers: dict[str, dict[str, Any]] = {}
+        self._registered: dict[str, dict[str, Any]] = {}
+        for server in servers:
+            registered: dict[str, Any] = {}
+            self._registered[server.name] = registered
+            self._servers[server.name] = {
+                **server_data(server, users.get(server.name, "")),
+                "registered": registered,
+            }
+
+    def of(self, step: str, server: str, attempt: int = 1) -> dict[str, Any]:
+        """The context of one attempt of a task."""
+        return {
+            "params": self._params,
+            "server": self._servers[server],
+            "servers": self._servers,
+            "registered": self._registered[server],
+            "run": self._run,
+            "step": {"name": step, "attempt": attempt},
+        }
+
+    def register(self, server: str, name: str, value: Mapping[str, Any]) -> None:
+        """Makes the result of a task known to later ones under `name`."""
+        self._registered[server][name] = dict(value)
+
+    def forget(self, server: str, name: str) -> None:
+        """Takes a result back, when its task is opened again."""
+        self._registered[server].pop(name, None)

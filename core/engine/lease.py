@@ -1,0 +1,140 @@
+"""The lease: one engine owns a workspace, by a kernel lock on a file that is never deleted.
+
+The lock's descriptor is never inherited (close-on-exec), so a dead owner frees itself. Beside it lies
+who holds it, for people; the lock alone decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+from core.errors import StoreError, WorkspaceOwned
+from core.files import private_folder, write_atomically
+from core.model.views import OwnerInfo
+
+LOCK_NAME = "lease"
+OWNER_NAME = "lease.json"
+LOOKS = 5
+BETWEEN_LOOKS_S = 0.03
+
+
+class Lease:
+    """A held lease."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, state_dir: Path) -> Lease:
+        """Takes the lease of a workspace. Raises WorkspaceOwned with the owner named."""
+        private_folder(state_dir)
+        descriptor = _open_lock(state_dir)
+        try:
+            _lock(descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            owner = _read_info(state_dir)
+            named = f"{owner} ({_age(time.time() - owner.since)})" if owner else "a process that left no name"
+            raise WorkspaceOwned(
+                f"another engine owns this workspace: {named}",
+                hint="wait until it ends, or look on with `windlass runs watch`; the lock frees itself when it dies",
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreError(
+                f"{state_dir / LOCK_NAME} cannot be locked: {error.strerror or error}"
+            ) from error
+        info = {
+            "pid": os.getpid(),
+            "started": process_start(os.getpid()),
+            "user": _user(),
+            "host": socket.gethostname(),
+            "since": time.time(),
+        }
+        write_atomically(state_dir / OWNER_NAME, json.dumps(info).encode())
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Gives the lease back; the file stays."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def read_owner(state_dir: Path) -> OwnerInfo | None:
+    """Who owns the workspace now; None where nobody does. Never waits and never takes the lock for long."""
+    try:
+        descriptor = os.open(state_dir / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_info(state_dir) or OwnerInfo(0, "unknown", "unknown", time.time())
+    except OSError:
+        return None
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def process_start(pid: int) -> float:
+    """When a process started, in clock ticks since boot; 0 where it cannot be told. With the pid it names
+    one process for good.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return float(fields[19])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _lock(descriptor: int) -> None:
+    """Takes the lock; a reader that only looks holds it for an instant, so a refusal is asked again."""
+    for _ in range(LOOKS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(BETWEEN_LOOKS_S)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _open_lock(state_dir: Path) -> int:
+    try:
+        return os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreError(f"{state_dir / LOCK_NAME} cannot be opened: {error.strerror or error}") from error
+
+
+def _read_info(state_dir: Path) -> OwnerInfo | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        info = json.loads((state_dir / OWNER_NAME).read_text("utf-8"))
+        return OwnerInfo(
+            pid=int(info["pid"]),
+            user=str(info["user"]),
+            host=str(info["host"]),
+            since=float(info["since"]),
+            started=float(info["started"]),
+        )
+    return None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def _age(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    return f"for {minutes} min" if minutes else f"for {max(0, int(seconds))} s"

@@ -1,0 +1,367 @@
+"""The engine itself: owns a workspace's state, executes its runs, and speaks the Engine protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from core.batch.selector import parse_selector
+from core.engine import recovery
+from core.engine.api import RunRequest
+from core.engine.blobs import Blobs
+from core.engine.book import Book, TaskRecord
+from core.engine.bus import Bus, BusClosed, Lagged
+from core.engine.executor import Executor
+from core.engine.lease import Lease
+from core.engine.planner import Planned
+from core.engine.probe import probe
+from core.engine.reading import PAGE_EVENTS, ReadingEngine
+from core.engine.run import Run
+from core.engine.work import summary
+from core.errors import NotPossible, WindlassError
+from core.model import events
+from core.model.events import Event
+from core.model.ids import TaskKey, new_run_id
+from core.model.states import OPEN_RUNS, Asked, Decision, RunState
+from core.model.views import OwnerInfo, RunInfo
+from core.store.records import NewRun, NewStep, NewTask
+from core.store.store import Store
+from core.store.tx import Tx
+from core.workspace.folder import Workspace
+
+ExecutorFactory = Callable[[Workspace], Executor]
+
+
+class LocalEngine(ReadingEngine):
+    """The one engine of a workspace, in this process."""
+
+    owned = True
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        store: Store,
+        lease: Lease,
+        executor_factory: ExecutorFactory,
+        owner: Callable[[], OwnerInfo | None],
+    ) -> None:
+        super().__init__(workspace, store.reader, owner)
+        self._store = store
+        self._lease = lease
+        self._executor_factory = executor_factory
+        self._blobs = Blobs(workspace.state_dir / "blobs", workspace.path)
+        self._bus = Bus()
+        self._runs: dict[int, Run] = {}
+        self._jobs: dict[int, asyncio.Task[None]] = {}
+        self._starting = asyncio.Lock()
+        self._again: set[int] = set()
+        self._failures: dict[int, BaseException] = {}
+        self._failure: BaseException | None = None
+        self._closing = False
+        store.on_events = self._bus.publish
+        store.on_failure = self._store_failed
+
+    # ------------------------------------------------------------ opening
+
+    async def recover(self, actor: str) -> list[int]:
+        """Settles what the last engine left in flight; returns the numbers of the runs it touched.
+
+        Nothing is started: each such run waits to be resumed, or for a person.
+        """
+        interrupted = [
+            info.number
+            for info in await self._reader.runs(
+                states=[RunState.RUNNING, RunState.ROLLING_BACK], limit=10_000
+            )
+        ]
+        for number in interrupted:
+            await recovery.settle(await self._load(number), self._store)
+        tx = Tx()
+        tx.event(
+            events.ENGINE_OPENED, actor=actor, data={"epoch": self._store.epoch, "interrupted": interrupted}
+        )
+        await self._store.commit(tx)
+        return interrupted
+
+    # ------------------------------------------------------------ changing runs
+
+    async def start(self, request: RunRequest) -> RunInfo:
+        """See Engine.start."""
+        catalogue = await self.catalogue()
+        async with self._starting:
+            self._check_open()
+            held = await self._reader.holds()
+            planned = await catalogue.plan(request.plan, held=held, keep_files=True)
+            if request.digest and planned.plan.digest != request.digest:
+                raise NotPossible(
+                    f"batch {planned.plan.batch} is not what was planned: its text, parameters, servers or files changed",
+                    hint="look at the plan again, then start it",
+                )
+            if not request.alongside:
+                catalogue.find_refused(held, planned.plan.servers)
+            run = await self._create(planned, request)
+        self._spawn(run)
+        return await self.run(run.book.number)
+
+    async def _create(self, planned: Planned, request: RunRequest, parent: int | None = None) -> Run:
+        number = await self._reader.next_run_number()
+        snapshot, plan = planned.snapshot, planned.plan
+        run_id = new_run_id()
+        graph = snapshot.graph()
+        batch = snapshot.loaded.batch
+        now = time.time()
+        tx = Tx()
+        tx.create_run(
+            NewRun(
+                number=number,
+                run_id=run_id,
+                batch=plan.batch,
+                path=plan.path,
+                actor=request.actor,
+                created=now,
+                params=dict(snapshot.params),
+                servers=len(plan.servers),
+                parent=parent,
+                batch_text=snapshot.loaded.text,
+                digest=snapshot.loaded.digest,
+                document=snapshot.to_document(),
+            ),
+            [
+                NewStep(
+                    index=index,
+                    name=name,
+                    kind=step.kind,
+                    summary=step.description or summary(step),
+                    tasks=len(snapshot.targets[name]),
+                    irreversible=step.changes_something and step.undo is None,
+                )
+                for index, (name, step) in enumerate(batch.steps.items())
+            ],
+            [
+                NewTask(task, key.step, key.server, batch.steps[key.step].retries.attempts)
+                for task, key in enumerate(graph.keys())
+            ],
+        )
+        tx.hold(number, plan.servers)
+        tx.event(
+            events.RUN_CREATED,
+            run=number,
+            actor=request.actor,
+            data={
+                "number": number,
+                "batch": plan.batch,
+                "tasks": plan.tasks,
+                "servers": len(plan.servers),
+                "parent": parent,
+            },
+        )
+        await self._store.commit(tx)
+        records = [
+            TaskRecord(budget=batch.steps[graph.steps[graph.step_of[task]].name].retries.attempts)
+            for task in range(graph.tasks)
+        ]
+        book = Book(number, run_id, graph, self._store, records)
+        inputs = recovery.make_inputs(snapshot, self._blobs, number, run_id)
+        run = Run(book, snapshot, inputs, self._executor)
+        self._runs[number] = run
+        return run
+
+    async def pause(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
+        """See Engine.pause."""
+        await (await self._load(run)).pause(actor, reason)
+        return await self.run(run)
+
+    async def resume(self, run: int, *, actor: str) -> RunInfo:
+        """See Engine.resume."""
+        self._check_open()
+        loaded = await self._load(run)
+        await self._catch_up(loaded)
+        await loaded.ask_to_run(actor)
+        self._spawn(loaded)
+        return await self.run(run)
+
+    async def cancel(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
+        """See Engine.cancel."""
+        await (await self._load(run)).cancel(actor, reason)
+        return await self.run(run)
+
+    async def retry(
+        self, run: int, *, actor: str, tasks: Sequence[TaskKey] = (), accept_risk: bool = False
+    ) -> RunInfo:
+        """See Engine.retry."""
+        self._check_open()
+        loaded = await self._load(run)
+        await self._finish_job(run, loaded)
+        async with self._starting:
+            await self._retake(loaded)
+            await loaded.retry(actor, tasks, accept_risk)
+        await self._catch_up(loaded)
+        self._spawn(loaded)
+        return await self.run(run)
+
+    async def decide(
+        self, run: int, task: TaskKey, decision: Decision, *, actor: str, reason: str
+    ) -> RunInfo:
+        """See Engine.decide."""
+        loaded = await self._load(run)
+        live = run in self._jobs
+        await loaded.decide(task, decision, actor, reason)
+        # A run that this engine was carrying on goes on by itself; an interrupted one waits to be resumed.
+        if live and not loaded.executing and loaded.book.asked in (Asked.RUN, Asked.ROLL_BACK):
+            if loaded.book.state in (RunState.PAUSED, RunState.WAITING):
+                self._spawn(loaded)
+        return await self.run(run)
+
+    async def roll_back(
+        self, run: int, *, actor: str, steps: Sequence[str] = (), limit: str = "", reason: str = ""
+    ) -> RunInfo:
+        """See Engine.roll_back."""
+        self._check_open()
+        loaded = await self._load(run)
+        servers: set[str] | None = None
+        if limit:
+            selector = parse_selector(limit)
+            servers = {name for name, server in loaded.snapshot.servers.items() if selector.matches(server)}
+        async with self._starting:
+            await self._retake(loaded)
+            await loaded.ask_to_roll_back(actor, reason, steps, servers)
+        await self._catch_up(loaded)
+        self._spawn(loaded)
+        return await self.run(run)
+
+    async def wait(self, run: int) -> RunInfo:
+        """See Engine.wait."""
+        job = self._jobs.get(run)
+        if job is not None:
+            await asyncio.wait([job])
+            self._raise_failure()
+            if run in self._failures:
+                raise self._failures.pop(run)
+        return await self.run(run)
+
+    # ------------------------------------------------------------ following
+
+    async def follow(self, after: int, *, run: int | None = None) -> AsyncIterator[Event]:
+        """See Engine.follow: the log first, then the bus; back to the log whenever the bus was too fast."""
+        while True:
+            with self._bus.subscribe() as subscription:
+                while page := await self._reader.events(after, run=run, limit=PAGE_EVENTS):
+                    for event in page:
+                        yield event
+                    after = page[-1].seq
+                try:
+                    while True:
+                        for event in await subscription.next_batch():
+                            if event.seq > after:
+                                after = event.seq
+                                if run is None or event.run == run:
+                                    yield event
+                except Lagged:
+                    continue
+                except BusClosed:
+                    return
+
+    # ------------------------------------------------------------ life
+
+    async def drain(self) -> None:
+        """See Engine.drain."""
+        self._closing = True
+        for run in self._runs.values():
+            run.drain()
+        if self._jobs:
+            await asyncio.wait(list(self._jobs.values()))
+
+    async def close(self) -> None:
+        """See Engine.close."""
+        self._closing = True
+        jobs = list(self._jobs.values())
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        self._bus.close()
+        if self._catalogue is not None:
+            await self._catalogue.close()
+        with contextlib.suppress(WindlassError):
+            await self._store.close()
+        self._lease.release()
+
+    # ------------------------------------------------------------ inside
+
+    def _executor(self) -> Executor:
+        return self._executor_factory(self._workspace)
+
+    def _spawn(self, run: Run) -> None:
+        """Executes a run in the background; one that is on its way looks again before it ends."""
+        number = run.book.number
+        self._again.add(number)
+        job = self._jobs.get(number)
+        if job is None or job.done():
+            self._jobs[number] = asyncio.ensure_future(self._execute(run))
+
+    async def _execute(self, run: Run) -> None:
+        number = run.book.number
+        try:
+            while number in self._again and not self._closing:
+                self._again.discard(number)
+                if not run.book.state.open or (run.book.asked is Asked.CANCEL and not run.executing):
+                    return
+                if run.in_doubt() and not run.rolling_back:
+                    await probe(run, self._executor)
+                await run.execute()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # kept for whoever waits: the run stays as it is durable
+            self._failures[number] = error
+
+    async def _finish_job(self, number: int, run: Run) -> None:
+        """Waits for a run that has ended its work but not yet its coroutine."""
+        job = self._jobs.get(number)
+        if job is not None and not run.book.state.open:
+            await asyncio.wait([job])
+
+    async def _load(self, number: int) -> Run:
+        if number not in self._runs:
+            self._runs[number] = await recovery.load_run(self._store, number, self._blobs, self._executor)
+        return self._runs[number]
+
+    async def _retake(self, run: Run) -> None:
+        """Makes sure that an ended run may hold its servers again. Raises NotPossible."""
+        if run.book.state not in OPEN_RUNS:
+            held = await self._reader.holds()
+            (await self.catalogue()).find_refused(held, run.servers())
+
+    async def _catch_up(self, run: Run) -> None:
+        """Takes over addresses of servers that their provider says have moved, and tells so."""
+        if run.executing:
+            return
+        moved = await (await self.catalogue()).moved(run.snapshot.servers)
+        if not moved:
+            return
+        run.move_servers(moved)
+        tx = Tx()
+        for name, server in moved.items():
+            where = f"{server.ssh.address}:{server.ssh.port or 22}"
+            tx.event(
+                events.SERVER_NOTE,
+                run=run.book.number,
+                server=name,
+                data={"what": "moved", "message": f"{name} is now at {where}, its provider says"},
+            )
+        await self._store.commit(tx)
+
+    def _check_open(self) -> None:
+        self._raise_failure()
+        if self._closing:
+            raise NotPossible("the engine is ending: it starts nothing more")
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _store_failed(self, error: BaseException) -> None:
+        """The store takes nothing more (fenced, disk full): nothing starts from here on."""
+        self._failure = self._failure or error
+        for run in self._runs.values():
+            run.drain()

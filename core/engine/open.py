@@ -1,0 +1,67 @@
+"""Opens a workspace: as its one engine, or only to read.
+
+Reading imports neither the SSH side nor the batch models until they are needed: lists stay quick.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.engine.lease import read_owner
+from core.engine.reading import ReadingEngine
+from core.store.reader import StoreReader
+from core.workspace.folder import Workspace
+
+if TYPE_CHECKING:
+    from core.engine.api import Engine
+    from core.engine.executor import Executor
+    from core.engine.local import ExecutorFactory
+
+
+async def open_engine(path: Path, *, actor: str, executor_factory: ExecutorFactory | None = None) -> Engine:
+    """Opens a workspace as its owner, and settles what an ended engine left in flight.
+
+    Raises WorkspaceOwned with the owner named, InputError, StoreError.
+    """
+    from core.engine.lease import Lease
+    from core.engine.local import LocalEngine
+    from core.store.store import Store
+
+    workspace = Workspace.load(path)
+    lease = Lease.acquire(workspace.state_dir)
+    try:
+        store = await Store.open(workspace.database)
+        try:
+            engine = LocalEngine(
+                workspace,
+                store,
+                lease,
+                executor_factory or ssh_executor,
+                partial(read_owner, workspace.state_dir),
+            )
+            await engine.recover(actor)
+        except BaseException:
+            await store.close()
+            raise
+    except BaseException:
+        lease.release()
+        raise
+    return engine
+
+
+async def open_reader(path: Path) -> Engine:
+    """Opens a workspace to read, whoever owns it. Raises InputError, StoreError."""
+    workspace = Workspace.load(path)
+    reader = await StoreReader.open(workspace.database)
+    return ReadingEngine(workspace, reader, partial(read_owner, workspace.state_dir))
+
+
+def ssh_executor(workspace: Workspace) -> Executor:
+    """Runs attempts over SSH, and HTTP waits in the engine."""
+    from core.engine.local_work import LocalExecutor, RoutingExecutor
+    from core.ssh.executor import SshExecutor
+    from core.ssh.settings import SshSettings
+
+    return RoutingExecutor(SshExecutor(SshSettings(known_hosts=workspace.known_hosts)), LocalExecutor())

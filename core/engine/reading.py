@@ -1,0 +1,293 @@
+"""The reading half of the Engine protocol: everything that can be seen without owning the workspace.
+
+It reads the store while any engine writes it, and follows the log by asking where it ends. The owning
+engine builds on it and follows by its bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn
+
+from core.engine.api import HostKey, PlanRequest, RunRequest
+from core.errors import InputError, WindlassError, WorkspaceOwned
+from core.model.events import Event
+from core.model.ids import TaskKey
+from core.model.states import Decision, Purpose, RunState, Stream, TaskState
+from core.model.views import (
+    AttemptInfo,
+    BatchInfo,
+    Explanation,
+    OutputPage,
+    OwnerInfo,
+    Plan,
+    RunInfo,
+    ServerInfo,
+    StepInfo,
+    TaskInfo,
+    WorkspaceInfo,
+)
+from core.store.reader import StoreReader
+from core.workspace.folder import Workspace
+
+if TYPE_CHECKING:
+    from core.engine.catalogue import Catalogue
+
+POLL_S = 0.2
+PAGE_EVENTS = 1000
+
+
+class ReadingEngine:
+    """A workspace that somebody else may own. Changing methods say who owns it."""
+
+    owned = False
+
+    def __init__(
+        self, workspace: Workspace, reader: StoreReader, owner: Callable[[], OwnerInfo | None]
+    ) -> None:
+        self._workspace = workspace
+        self._reader = reader
+        self._owner = owner
+        self._catalogue: Catalogue | None = None
+
+    # ------------------------------------------------------------ what is there
+
+    async def workspace(self) -> WorkspaceInfo:
+        """See Engine.workspace."""
+        return WorkspaceInfo(
+            path=str(self._workspace.path),
+            name=self._workspace.name,
+            description=self._workspace.description,
+            owned=self.owned,
+            owner=self._owner(),
+            last_seq=await self._reader.last_seq(),
+            incarnation=await self._reader.incarnation(),
+        )
+
+    async def catalogue(self) -> Catalogue:
+        """The inventory and batches of the workspace, read once."""
+        if self._catalogue is None:
+            from core.engine.catalogue import Catalogue
+
+            self._catalogue = Catalogue(self._workspace)
+        return self._catalogue
+
+    async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
+        """See Engine.servers."""
+        return await (await self.catalogue()).server_infos(await self._reader.holds(), refresh=refresh)
+
+    async def batches(self) -> Sequence[BatchInfo]:
+        """See Engine.batches."""
+        return await (await self.catalogue()).batch_infos()
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """See Engine.plan."""
+        planned = await (await self.catalogue()).plan(request, held=await self._reader.holds())
+        return planned.plan
+
+    # ------------------------------------------------------------ reading runs
+
+    async def runs(
+        self, *, states: Sequence[RunState] = (), batch: str = "", limit: int = 50, before: int | None = None
+    ) -> Sequence[RunInfo]:
+        """See Engine.runs."""
+        found = await self._reader.runs(
+            states=states or None, batch=batch or None, limit=limit, before=before
+        )
+        return [self._observed(run) for run in found]
+
+    async def run(self, run: int) -> RunInfo:
+        """See Engine.run."""
+        found = await self._reader.run(run)
+        if found is None:
+            raise InputError(
+                f"there is no run {run}", hint="`windlass runs list` shows the runs of this workspace"
+            )
+        return self._observed(found)
+
+    async def steps(self, run: int) -> Sequence[StepInfo]:
+        """See Engine.steps."""
+        return await self._reader.steps(run)
+
+    async def tasks(
+        self,
+        run: int,
+        *,
+        step: str = "",
+        states: Sequence[TaskState] = (),
+        after: int = -1,
+        limit: int = 1000,
+    ) -> Sequence[TaskInfo]:
+        """See Engine.tasks."""
+        return await self._reader.tasks(
+            run, step=step or None, states=states or None, after=after, limit=limit
+        )
+
+    async def task(self, run: int, task: TaskKey) -> TaskInfo:
+        """See Engine.task."""
+        found = await self._reader.task(run, task)
+        if found is None:
+            raise InputError(
+                f"run {run} has no task {task}", hint=f"`windlass runs show {run}` lists its tasks"
+            )
+        return found
+
+    async def attempts(self, run: int, task: TaskKey) -> Sequence[AttemptInfo]:
+        """See Engine.attempts."""
+        return await self._reader.attempts(run, task)
+
+    async def output(
+        self,
+        run: int,
+        task: TaskKey,
+        *,
+        purpose: Purpose | None = None,
+        attempt: int | None = None,
+        stream: Stream | None = None,
+        tail_bytes: int | None = None,
+        after: int = 0,
+    ) -> OutputPage:
+        """See Engine.output."""
+        return await self._reader.output(
+            run, task, purpose=purpose, attempt=attempt, stream=stream, tail_bytes=tail_bytes, after=after
+        )
+
+    async def explain(self, run: int, task: TaskKey) -> Explanation:
+        """See Engine.explain."""
+        from core.batch.needs import effective_needs
+        from core.engine.explain import explain
+        from core.engine.snapshot import Snapshot
+
+        info, found = await self.run(run), await self.task(run, task)
+        stored = await self._reader.snapshot(run)
+        if stored is None:
+            raise InputError(f"run {run} has no snapshot")
+        snapshot = Snapshot.from_document(stored.batch_text, stored.file, stored.document)
+        needed: dict[str, TaskInfo] = {}
+        for need in effective_needs(snapshot.loaded.batch)[task.step]:
+            other = await self._reader.task(run, TaskKey(need.step, task.server))
+            if other is not None:
+                needed[need.step] = other
+        steps = {step.name: step for step in await self._reader.steps(run)}
+        attempts = list(await self._reader.attempts(run, task))
+        return explain(info, snapshot, found, steps, needed, attempts, await self._reader.last_seq())
+
+    async def events(
+        self, after: int, *, run: int | None = None, limit: int = PAGE_EVENTS
+    ) -> Sequence[Event]:
+        """See Engine.events."""
+        return await self._reader.events(after, run=run, limit=limit)
+
+    async def follow(self, after: int, *, run: int | None = None) -> AsyncIterator[Event]:
+        """See Engine.follow; asks the log every 0.2 s."""
+        while True:
+            page = await self._reader.events(after, run=run, limit=PAGE_EVENTS)
+            for event in page:
+                yield event
+            if page:
+                after = page[-1].seq
+            else:
+                await asyncio.sleep(POLL_S)
+
+    async def wait(self, run: int) -> RunInfo:
+        """See Engine.wait: returns when no engine executes the run."""
+        while True:
+            info = await self.run(run)
+            if not info.state.open or info.interrupted or info.state in (RunState.PAUSED, RunState.WAITING):
+                return info
+            await asyncio.sleep(POLL_S)
+
+    def _observed(self, run: RunInfo) -> RunInfo:
+        executing = run.state in (RunState.RUNNING, RunState.ROLLING_BACK)
+        if executing and self._owner() is None:
+            return replace(run, interrupted=True)
+        return run
+
+    # ------------------------------------------------------------ what only the owner may do
+
+    def _refuse(self) -> NoReturn:
+        owner = self._owner()
+        if owner is None:
+            raise WindlassError("this workspace was opened for reading only")
+        raise WorkspaceOwned(
+            f"the workspace {self._workspace.path} is owned by another engine: {owner}",
+            hint="wait until it ends, or act in the terminal where it runs",
+        )
+
+    async def start_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
+        """See Engine.start_servers. Servers are the provider's: nobody's lease is needed."""
+        return await (await self.catalogue()).start_servers(names)
+
+    async def stop_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
+        """See Engine.stop_servers."""
+        busy = {run.number for run in await self.runs(states=[RunState.RUNNING, RunState.ROLLING_BACK])}
+        held = {
+            server: run
+            for server, run in (await self._reader.holds()).items()
+            if run in busy and (not names or server in names) and self._owner() is not None
+        }
+        if held:
+            from core.errors import NotPossible
+
+            server, run = next(iter(sorted(held.items())))
+            raise NotPossible(
+                f"run {run} is executing on {server}"
+                + (f" and {len(held) - 1} more" if len(held) > 1 else ""),
+                hint=f"pause or cancel run {run} first",
+            )
+        return await (await self.catalogue()).stop_servers(names)
+
+    async def host_key(self, server: str) -> HostKey:
+        """See Engine.host_key."""
+        return await (await self.catalogue()).host_key(server)
+
+    async def trust(self, key: HostKey, *, actor: str) -> None:
+        """See Engine.trust. known_hosts is written atomically: nobody's lease is needed."""
+        await (await self.catalogue()).trust(key)
+
+    async def start(self, request: RunRequest) -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    async def pause(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    async def resume(self, run: int, *, actor: str) -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    async def cancel(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    async def retry(
+        self, run: int, *, actor: str, tasks: Sequence[TaskKey] = (), accept_risk: bool = False
+    ) -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    async def decide(
+        self, run: int, task: TaskKey, decision: Decision, *, actor: str, reason: str
+    ) -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    async def roll_back(
+        self, run: int, *, actor: str, steps: Sequence[str] = (), limit: str = "", reason: str = ""
+    ) -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    # ------------------------------------------------------------ life
+
+    async def drain(self) -> None:
+        """Nothing is in flight here."""
+
+    async def close(self) -> None:
+        """Closes the reader."""
+        if self._catalogue is not None:
+            await self._catalogue.close()
+        await self._reader.close()

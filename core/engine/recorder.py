@@ -1,0 +1,117 @@
+"""From remote bytes to stored output: gathers, posts in pieces, and hands the rest to the outcome.
+
+One recorder serves one attempt. Output that came before an outcome is durable with it at the latest:
+`finish` puts what is left into the transaction of the outcome. The recorder never blocks the
+executor and remembers at most a piece of each stream, the last line, and, for steps that register
+their output, the head of standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from core.model import events
+from core.model.states import Purpose, Stream
+from core.store.tx import Tx
+
+PIECE_BYTES = 64 * 1024
+FLUSH_AFTER_S = 0.1
+LAST_LINE_BYTES = 400
+REGISTERED_BYTES = 64 * 1024
+
+
+class OutputRecorder:
+    """Takes the bytes of one attempt (it is the executor's `OutputSink`)."""
+
+    def __init__(
+        self,
+        *,
+        run: int,
+        task: int,
+        step: str,
+        server: str,
+        purpose: Purpose,
+        attempt: int,
+        post: Callable[[Tx], None],
+        keep_stdout: bool = False,
+    ) -> None:
+        self._run, self._task, self._step, self._server = run, task, step, server
+        self._purpose, self._attempt = purpose, attempt
+        self._post = post
+        self._pieces: dict[Stream, tuple[int, bytearray]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_line = b""
+        self._keep_stdout = keep_stdout
+        self.stdout = bytearray()
+        self.stdout_truncated = False
+
+    def __call__(self, stream: Stream, start: int, data: bytes) -> None:
+        if not data:
+            return
+        if self._keep_stdout and stream is Stream.STDOUT:
+            room = REGISTERED_BYTES - len(self.stdout)
+            self.stdout += data[:room]
+            self.stdout_truncated = self.stdout_truncated or len(data) > room
+        held = self._pieces.get(stream)
+        if held is not None and held[0] + len(held[1]) == start:
+            held[1].extend(data)
+        else:
+            if held is not None:
+                self.flush()
+            self._pieces[stream] = (start, bytearray(data))
+        if len(self._pieces[stream][1]) >= PIECE_BYTES:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self.flush)
+
+    def flush(self) -> None:
+        """Posts what has gathered."""
+        if self._pieces:
+            tx = Tx()
+            last_line = self._move_to(tx)
+            if last_line is not None:
+                tx.task(self._run, self._task, last_line=last_line)
+            self._post(tx)
+        self._stop_timer()
+
+    def finish(self, tx: Tx) -> str | None:
+        """Puts what is left into the outcome's transaction; returns the last line, None where unchanged."""
+        self._stop_timer()
+        return self._move_to(tx) if self._pieces else None
+
+    def _move_to(self, tx: Tx) -> str | None:
+        before = self._last_line
+        for stream, (start, gathered) in self._pieces.items():
+            data = bytes(gathered)
+            tx.output(self._run, self._task, self._purpose, self._attempt, stream, start, data)
+            tx.event(
+                events.TASK_OUTPUT,
+                run=self._run,
+                step=self._step,
+                server=self._server,
+                attempt=self._attempt,
+                data={
+                    "purpose": self._purpose.value,
+                    "stream": stream.value,
+                    "start": start,
+                    "end": start + len(data),
+                },
+            )
+            self._last_line = _last_line(data) or self._last_line
+        self._pieces.clear()
+        if self._last_line == before:
+            return None
+        return self._last_line.decode("utf-8", "replace")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _last_line(data: bytes) -> bytes:
+    """The last line with something in it, cut to what a list shows."""
+    text = data[-4 * LAST_LINE_BYTES :].rstrip()
+    cut = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1
+    return text[cut:][:LAST_LINE_BYTES]

@@ -1,0 +1,149 @@
+"""What a run was made from: the batch text, parameters, resolved servers, targets and files.
+
+A resume reads nothing else (but addresses of servers that their provider says have moved). The
+document is JSON in the run's snapshot row; its form is versioned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.batch.load import LoadedBatch, load_batch
+from core.batch.needs import effective_needs
+from core.engine.blobs import FileRef
+from core.engine.graph import Graph, build
+from core.engine.scheduler import Limits
+from core.errors import StoreNewer
+from core.model.ids import ENGINE_SERVER
+from providers.base import Server, ServerState, SshTarget
+
+FORMAT = 1
+
+ENGINE = Server(name=ENGINE_SERVER, provider="engine", ssh=SshTarget(address="", use_ssh_config=False))
+"""The server that stands for the engine itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One run's inputs. `targets` maps each step, in document order, to its servers."""
+
+    loaded: LoadedBatch
+    params: Mapping[str, Any]
+    servers: Mapping[str, Server]
+    targets: Mapping[str, Sequence[str]]
+    files: Mapping[str, FileRef]
+    users: Mapping[str, str]
+
+    def graph(self) -> Graph:
+        """The expanded graph of the run."""
+        batch = self.loaded.batch
+        return build(
+            list(self.servers),
+            self.targets,
+            {
+                step: [(need.step, need.scope == "all", need.kind == "hard") for need in needs]
+                for step, needs in effective_needs(batch).items()
+            },
+            {name: step.parallel for name, step in batch.steps.items() if step.parallel is not None},
+            {
+                name: step.max_failures.of(len(self.targets[name]))
+                for name, step in batch.steps.items()
+                if step.max_failures is not None
+            },
+        )
+
+    def limits(self) -> Limits:
+        """The limits of the batch's strategy, with shares worked out over the servers targeted."""
+        strategy = self.loaded.batch.strategy
+        targeted = sum(1 for name in self.servers if name != ENGINE_SERVER)
+        return Limits(
+            parallel=strategy.parallel,
+            per_server=strategy.per_server,
+            allowance=strategy.max_failures.of(targeted),
+            pass_failures=strategy.on_failure == "continue",
+        )
+
+    def with_servers(self, servers: Mapping[str, Server]) -> Snapshot:
+        """The same run with servers whose provider says that they have moved."""
+        return replace(self, servers=servers)
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON form (without the batch's text, which has a column of its own)."""
+        return {
+            "format": FORMAT,
+            "params": dict(self.params),
+            "servers": [_server_out(server) for server in self.servers.values()],
+            "targets": {step: list(names) for step, names in self.targets.items()},
+            "files": {
+                name: {"path": ref.path, "digest": ref.digest, "size": ref.size_bytes, "copied": ref.copied}
+                for name, ref in self.files.items()
+            },
+            "users": dict(self.users),
+        }
+
+    @classmethod
+    def from_document(cls, text: str, file: str, document: Mapping[str, Any]) -> Snapshot:
+        """Reads a stored snapshot. Raises StoreNewer where a newer Windlass wrote it."""
+        if document["format"] > FORMAT:
+            raise StoreNewer(
+                f"the run's snapshot has format {document['format']}, this Windlass reads up to {FORMAT}",
+                hint="resume it with the Windlass that started it, or a newer one",
+            )
+        servers = [_server_in(entry) for entry in document["servers"]]
+        return cls(
+            loaded=load_batch(text, file),
+            params=document["params"],
+            servers={server.name: server for server in servers},
+            targets=document["targets"],
+            files={
+                name: FileRef(ref["path"], ref["digest"], ref["size"], ref["copied"])
+                for name, ref in document["files"].items()
+            },
+            users=document["users"],
+        )
+
+
+def _server_out(server: Server) -> dict[str, Any]:
+    ssh = server.ssh
+    return {
+        "name": server.name,
+        "provider": server.provider,
+        "groups": list(server.groups),
+        "labels": dict(server.labels),
+        "source": server.source,
+        "ssh": {
+            "address": ssh.address,
+            "port": ssh.port,
+            "user": ssh.user,
+            "identity_files": [str(path) for path in ssh.identity_files],
+            "host_keys": list(ssh.host_keys),
+            "ssh_config": str(ssh.ssh_config) if ssh.ssh_config else None,
+            "use_ssh_config": ssh.use_ssh_config,
+            "ssh_alias": ssh.ssh_alias,
+        },
+    }
+
+
+def _server_in(entry: Mapping[str, Any]) -> Server:
+    ssh = entry["ssh"]
+    return Server(
+        name=entry["name"],
+        provider=entry["provider"],
+        groups=tuple(entry["groups"]),
+        labels=entry["labels"],
+        source=entry["source"],
+        state=ServerState.UNKNOWN,
+        ssh=SshTarget(
+            address=ssh["address"],
+            port=ssh["port"],
+            user=ssh["user"],
+            identity_files=tuple(Path(path) for path in ssh["identity_files"]),
+            host_keys=tuple(ssh["host_keys"]),
+            ssh_config=Path(ssh["ssh_config"]) if ssh["ssh_config"] else None,
+            use_ssh_config=ssh["use_ssh_config"],
+            ssh_alias=ssh["ssh_alias"],
+        ),
+    )

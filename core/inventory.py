@@ -1,0 +1,262 @@
+"""The servers of a workspace: every `servers/*.yaml`, each read by the provider that it names.
+
+Faults of all files are told together. A provider that cannot answer becomes a note, and the servers of
+the others stay usable. Names are unique over the whole workspace, whatever their case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.batch.yaml_source import Limits, Node, parse
+from core.errors import Fault, InputError, ProviderError
+from core.model.names import refuse_group_name, refuse_label_key, refuse_label_value, refuse_server_name
+from providers import registry
+from providers.base import Provider, ProviderContext, Server, SettingsPath
+
+SERVERS_FOLDER = "servers"
+PROVIDERS_FOLDER = "providers"
+MAX_FILES = 1000
+MAX_FILE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One settings file with its provider and the servers that it gave; `note` says why it gave none."""
+
+    file: str
+    provider: Provider
+    servers: Sequence[Server]
+    note: str = ""
+
+
+class Inventory:
+    """The servers of one workspace as its providers described them when it was loaded."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+        self.servers: Sequence[Server] = tuple(server for source in sources for server in source.servers)
+        self.notes: Sequence[str] = tuple(source.note for source in sources if source.note)
+
+    @classmethod
+    async def load(cls, workspace: Path, state_dir: Path) -> Inventory:
+        """Reads every settings file and asks its provider. Raises InputError with the faults of all files."""
+        faults: list[Fault] = []
+        sources: list[Source] = []
+        for file in await asyncio.to_thread(_settings_files, workspace):
+            try:
+                context = await asyncio.to_thread(_context, workspace, state_dir, file)
+                sources.append(await _ask(context))
+            except InputError as error:
+                faults += error.faults or [Fault(_shown(workspace, file), 0, 0, error.message, error.hint)]
+        if not faults:
+            faults = _check(sources)
+        if faults:
+            for source in sources:
+                await source.provider.close()
+            count = len(faults)
+            raise InputError(f"the servers have {count} fault{'s' if count > 1 else ''}", faults=faults)
+        return cls(sources)
+
+    async def start(self, names: Sequence[str] = ()) -> Sequence[str]:
+        """Starts the named servers; without names every one whose provider starts servers.
+
+        Returns what of them runs now. Raises InputError for unknown names, ProviderError where a provider
+        cannot; the others are asked all the same.
+        """
+        return await self._each(names, "start")
+
+    async def stop(self, names: Sequence[str] = ()) -> Sequence[str]:
+        """Stops the named servers with what was started on them; without names every one that can be stopped.
+
+        Returns what was stopped. Raises as `start` does.
+        """
+        return await self._each(names, "stop")
+
+    async def close(self) -> None:
+        """Lets the providers go; servers go on."""
+        for source in self._sources:
+            await source.provider.close()
+
+    async def _each(self, names: Sequence[str], verb: str) -> Sequence[str]:
+        chosen = self._by_source(names) if names else self._startable(verb)
+        done: list[str] = []
+        failures: list[ProviderError] = []
+        for source, theirs in chosen:
+            act = source.provider.start if verb == "start" else source.provider.stop
+            try:
+                done += await act(theirs)
+            except ProviderError as error:
+                failures.append(error)
+        if failures:
+            message = "; ".join(error.message for error in failures)
+            hints = dict.fromkeys(error.hint for error in failures if error.hint)
+            raise ProviderError(message, hint="\n".join(hints))
+        if names or verb == "stop":
+            return list(dict.fromkeys(done))
+        wanted = {server.name for source, _ in chosen for server in source.servers}
+        return [name for name in dict.fromkeys(done) if name in wanted]
+
+    def _by_source(self, names: Sequence[str]) -> list[tuple[Source, list[str]]]:
+        owner = {server.name: source for source in self._sources for server in source.servers}
+        unknown = [name for name in dict.fromkeys(names) if name not in owner]
+        if unknown:
+            raise InputError(
+                "\n".join(f"there is no server '{name}'{_meant(name, owner)}" for name in unknown),
+                hint="\n".join(self.notes),
+            )
+        return [
+            (source, theirs)
+            for source in self._sources
+            if (theirs := [name for name in dict.fromkeys(names) if owner[name] is source])
+        ]
+
+    def _startable(self, verb: str) -> list[tuple[Source, list[str]]]:
+        able: list[tuple[Source, list[str]]] = []
+        for source in self._sources:
+            if source.provider.starts_servers:
+                able.append((source, []))
+        if not able and self._sources:
+            raise ProviderError(f"no provider of this workspace can {verb} servers")
+        return able
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_settings_file(
+    workspace: Path, file: Path
+) -> tuple[Mapping[str, Any], Mapping[SettingsPath, tuple[int, int]]]:
+    """The parsed content of a settings file and where its keys and entries stand (from 1).
+
+    Raises InputError with every fault of the YAML.
+    """
+    shown = _shown(workspace, file)
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{shown} cannot be read: {error.strerror or error}") from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise InputError(f"{shown} is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise InputError(shown, faults=[Fault(shown, line, column, "this byte is no UTF-8 text")]) from None
+    document = parse(text, shown, Limits(max_bytes=MAX_FILE_BYTES))
+    root = document.root
+    if root.kind != "mapping":
+        why = "the settings of a provider are a mapping that begins with `provider:`"
+        raise InputError(shown, faults=[Fault(shown, root.line, root.column, why)])
+    return document.data(), dict(_positions(root))
+
+
+def _positions(node: Node, path: SettingsPath = ()) -> Iterator[tuple[SettingsPath, tuple[int, int]]]:
+    """Where each key and list entry stands; as deep as the parser's cap on depth."""
+    if not path:
+        yield path, (node.line, node.column)
+    for key, child in node.items.items():
+        yield (*path, key), node.keys[key]
+        yield from _positions(child, (*path, key))
+    for index, child in enumerate(node.entries):
+        yield (*path, index), (child.line, child.column)
+        yield from _positions(child, (*path, index))
+
+
+def _settings_files(workspace: Path) -> list[Path]:
+    """The settings files by name. A link that leads out of the workspace is refused."""
+    folder = workspace / SERVERS_FOLDER
+    files = sorted(
+        path
+        for path in folder.glob("*.y*ml")
+        if path.suffix in (".yaml", ".yml") and not path.name.startswith(".")
+    )
+    if len(files) > MAX_FILES:
+        raise InputError(f"{folder} holds {len(files)} files; at most {MAX_FILES} are read")
+    return files
+
+
+def _context(workspace: Path, state_dir: Path, file: Path) -> ProviderContext:
+    shown = _shown(workspace, file)
+    if not file.resolve().is_relative_to(workspace.resolve()):
+        raise InputError(f"{shown} is a link that leads out of the workspace")
+    settings, positions = read_settings_file(workspace, file)
+    line, column = positions.get(("provider",), (1, 1))
+    name = settings.get("provider")
+    if name is None:
+        why = f"`provider` is missing (one of: {', '.join(registry.MODULES)})"
+    elif not isinstance(name, str):
+        why = "`provider` is the name of a provider"
+    else:
+        why = registry.refuse_provider(name)
+    if why:
+        raise InputError(shown, faults=[Fault(shown, line, column, why)])
+    return ProviderContext(
+        workspace=workspace,
+        state_dir=state_dir / PROVIDERS_FOLDER / str(name),
+        settings_file=file,
+        settings=settings,
+        positions=positions,
+    )
+
+
+async def _ask(context: ProviderContext) -> Source:
+    name = str(context.settings["provider"])
+    factory = await asyncio.to_thread(registry.load, name)
+    provider = factory(context)
+    try:
+        return Source(context.file, provider, tuple(await provider.list()))
+    except ProviderError as error:
+        return Source(context.file, provider, (), note=f"{context.file}: {error}")
+    except BaseException:
+        await provider.close()
+        raise
+
+
+# ---------------------------------------------------------------- checking
+
+
+def _check(sources: Sequence[Source]) -> list[Fault]:
+    """What no provider can see alone: names used twice, and names that break the rules."""
+    faults: list[Fault] = []
+    first: dict[str, Server] = {}
+    for source in sources:
+        for server in source.servers:
+            faults += [_at(server, why) for why in _refuse(server)]
+            other = first.setdefault(server.name.lower(), server)
+            if other is server:
+                continue
+            if other.name == server.name:
+                faults.append(_at(server, f"the server '{server.name}' is there already: {other.source}"))
+            else:
+                why = f"'{server.name}' and '{other.name}' ({other.source}) differ in case only"
+                faults.append(_at(server, why, "rename one: on some file systems they are the same"))
+    return faults
+
+
+def _refuse(server: Server) -> list[str]:
+    found = [refuse_server_name(server.name), *(refuse_group_name(group) for group in server.groups)]
+    for key, value in server.labels.items():
+        found += [refuse_label_key(key), refuse_label_value(value)]
+    return [why for why in found if why]
+
+
+def _at(server: Server, message: str, hint: str = "") -> Fault:
+    file, _, line = server.source.rpartition(":")
+    return Fault(file or server.source, int(line) if line.isdigit() else 0, 1, message, hint)
+
+
+def _meant(word: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _shown(workspace: Path, file: Path) -> str:
+    return str(file.relative_to(workspace)) if file.is_relative_to(workspace) else str(file)

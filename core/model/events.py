@@ -1,0 +1,61 @@
+"""Events: everything that happens in a workspace, in commit order.
+
+An event is never changed once written. Readers ignore types and data keys they do not know.
+
+Types and their data (all keys optional for readers):
+
+| type | about | data |
+| --- | --- | --- |
+| run.created | run | number, batch, tasks, servers, parent |
+| run.state | run | from, to, why |
+| run.asked | run | asked, reason |
+| task.state | task | from, to, why, phase, exit, evidence, took_s, decision, may_have_run |
+| task.phase | task | phase, delay_s (back-off), why |
+| task.intent | task | digest, boot_id, purpose |
+| task.attempt | task | purpose, state, exit, why: an attempt ended and another may follow |
+| task.output | task | purpose, stream, start, end: byte ranges of the raw remote stream |
+| task.undo | task | from, to, why |
+| server.note | server | what, message: connection trouble, back-off, pinned keys |
+| engine.opened | - | epoch, interrupted: run numbers found running without an engine |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+RUN_CREATED = "run.created"
+RUN_STATE = "run.state"
+RUN_ASKED = "run.asked"
+TASK_STATE = "task.state"
+TASK_PHASE = "task.phase"
+TASK_INTENT = "task.intent"
+TASK_ATTEMPT = "task.attempt"
+TASK_OUTPUT = "task.output"
+TASK_UNDO = "task.undo"
+SERVER_NOTE = "server.note"
+ENGINE_OPENED = "engine.opened"
+
+EMPTY: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    `seq` rises by commit order within a workspace and is never reused; `run` is the run's number
+    (None for events of the workspace); `step` and `server` name the task; `time` is wall time in
+    seconds since the epoch, for people only: order goes by `seq`.
+    """
+
+    seq: int
+    type: str
+    run: int | None
+    step: str | None
+    server: str | None
+    attempt: int | None
+    actor: str
+    time: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 1

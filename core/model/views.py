@@ -1,0 +1,274 @@
+"""What the engine tells its faces: frozen pictures of a workspace, its servers, batches, runs and tasks.
+
+All of them can be rebuilt from the store; none is a truth of its own. Times are wall time in seconds
+since the epoch unless the name ends in `_s` (a duration in seconds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import Fault
+from core.model.ids import TaskKey
+from core.model.states import Asked, Phase, Purpose, RunState, Stream, TaskState, UndoState
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerInfo:
+    """Who holds the lease of a workspace. `live` is False when it was read from a lease nobody holds."""
+
+    pid: int
+    user: str
+    host: str
+    since: float
+    started: float = 0.0
+    live: bool = True
+
+    def __str__(self) -> str:
+        return f"pid {self.pid}, {self.user}@{self.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceInfo:
+    """The workspace that an engine has open. `owned` is True when this engine may change its state."""
+
+    path: str
+    name: str
+    description: str
+    owned: bool
+    owner: OwnerInfo | None
+    last_seq: int
+    incarnation: str
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """One server. `options_ignored` are ssh_config options that matter and are not honoured, with why."""
+
+    name: str
+    provider: str
+    address: str
+    port: int
+    user: str
+    groups: tuple[str, ...]
+    labels: Mapping[str, str]
+    state: str
+    source: str
+    note: str = ""
+    held_by: int | None = None
+    options_ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInfo:
+    """One batch document of the workspace; `faults` says why it cannot be planned."""
+
+    name: str
+    path: str
+    description: str
+    steps: int
+    params: tuple[ParamInfo, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParamInfo:
+    """One parameter of a batch. `default` is None together with `required` when it must be given."""
+
+    name: str
+    type: str
+    description: str
+    default: Any
+    required: bool
+    choices: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """One step as it would be run. `needs` are sentences ("prepare, on all servers").
+
+    `undo` is "reversible" (it has an undo), "irreversible", or "none needed" (it changes nothing: wait).
+    """
+
+    name: str
+    kind: str
+    summary: str
+    servers: tuple[str, ...]
+    needs: tuple[str, ...]
+    undo: str
+    guarded: bool
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do, before any side effect."""
+
+    batch: str
+    path: str
+    digest: str
+    steps: tuple[PlannedStep, ...]
+    servers: tuple[str, ...]
+    servers_by_provider: Mapping[str, int]
+    tasks: int
+    params: Mapping[str, Any]
+    strategy: Mapping[str, Any]
+    irreversible: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One run. `counts` maps task states to how many tasks are in them; zero counts are left out.
+
+    `interrupted` is True when the state says running and no engine holds the lease. `why` explains
+    the state in words ("3 tasks in doubt"). `servers_failed` names servers that failed or were
+    unreachable, at most 20 of `failed_servers_count`.
+    """
+
+    number: int
+    run_id: str
+    batch: str
+    path: str
+    state: RunState
+    asked: Asked
+    why: str
+    actor: str
+    created: float
+    ended: float | None
+    tasks: int
+    counts: Mapping[TaskState, int]
+    undo_counts: Mapping[UndoState, int] = field(default_factory=dict)
+    servers: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    parent: int | None = None
+    interrupted: bool = False
+    last_seq: int = 0
+
+    @property
+    def ended_tasks(self) -> int:
+        """How many tasks need nothing more."""
+        return sum(count for state, count in self.counts.items() if state.ended)
+
+
+@dataclass(frozen=True, slots=True)
+class StepInfo:
+    """One step of a run, in document order. `started` and `ended` are of its first and last task."""
+
+    index: int
+    name: str
+    kind: str
+    summary: str
+    tasks: int
+    counts: Mapping[TaskState, int]
+    undo_counts: Mapping[UndoState, int] = field(default_factory=dict)
+    started: float | None = None
+    ended: float | None = None
+    irreversible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """One task of a run. `exit_status` and `signal` are of its newest attempt, None before one ended.
+
+    `may_have_run` is True where a decision was taken although nobody knows whether the command ran.
+    `last_line` is the last line of output, redacted and not yet cleaned for display.
+    """
+
+    index: int
+    step: str
+    server: str
+    state: TaskState
+    phase: Phase | None
+    attempt: int
+    attempts: int
+    exit_status: int | None
+    signal: str
+    why: str
+    evidence: str
+    started: float | None
+    ended: float | None
+    undo: UndoState
+    undo_why: str = ""
+    may_have_run: bool = False
+    decision: str = ""
+    decided_by: str = ""
+    last_line: str = ""
+
+    @property
+    def key(self) -> TaskKey:
+        """The task's identity within its run."""
+        return TaskKey(self.step, self.server)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInfo:
+    """One attempt of a task's command or undo. `outcome` is "" while it is open.
+
+    `intent` is when the intent became durable; outcomes are "ok", "failed", "stopped", "timed out",
+    "not started" (voided) and "in doubt".
+    """
+
+    purpose: Purpose
+    number: int
+    intent: float
+    ended: float | None
+    outcome: str
+    exit_status: int | None
+    signal: str
+    why: str
+    evidence: str
+    digest: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChunk:
+    """A piece of stored output. `start` and `end` are raw remote offsets; `data` is redacted, not cleaned.
+
+    A gap between one chunk's end and the next one's start is the middle that was not kept.
+    """
+
+    purpose: Purpose
+    attempt: int
+    stream: Stream
+    start: int
+    end: int
+    time: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSummary:
+    """How much one attempt printed on one stream: bytes in all, bytes not kept, and their chained hash."""
+
+    purpose: Purpose
+    attempt: int
+    stream: Stream
+    total_bytes: int
+    dropped_bytes: int
+    dropped_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPage:
+    """Output of one task in the order it was stored, with what was left out."""
+
+    chunks: tuple[OutputChunk, ...]
+    summaries: tuple[OutputSummary, ...]
+    more: bool
+    cursor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a task is where it is: sentences, most important first, each true at `seq`."""
+
+    sentences: tuple[str, ...]
+    certain: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    seq: int = 0

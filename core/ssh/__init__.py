@@ -1,0 +1,1 @@
+"""SSH: connections, host keys, command execution and file transfer, on asyncssh."""

@@ -1,0 +1,70 @@
+"""How commands travel over one connection: the seam inside the SSH side.
+
+The executor knows connections, uploads and probes; everything about commands goes through a
+`CommandPath`, one for each connection. `PlainCommands` runs a command in a channel of its own; a path that
+keeps a session on the server takes its place without the executor or the engine noticing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from core.engine.executor import Answer, Command, InDoubt, NotStarted, OutputSink, StopAnswer
+from core.model.ids import AttemptRef
+from core.model.states import Stream
+from core.ssh.shell import Started
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a server told when a connection was prepared: its boot id ("" where unknown), and notes."""
+
+    boot_id: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Running:
+    """A command that was handed over by this process, also after its connection is lost."""
+
+    sudo: str | None
+    handed_over: bool = False
+    own_group: bool = True
+    started: Started | None = None
+    reported: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: bool = False
+
+
+Ledger = dict[AttemptRef, Running]
+"""The commands of one run that this process handed over and that are not forgotten yet."""
+
+
+class CommandPath(Protocol):
+    """Runs commands over one connection. Lost connections are answered, not raised."""
+
+    hello: Hello
+
+    async def run(self, ref: AttemptRef, command: Command, sink: OutputSink) -> Answer:
+        """Hands a command over and follows it to its end."""
+        ...
+
+    async def attach(
+        self, ref: AttemptRef, command: Command, offsets: Mapping[Stream, int], sink: OutputSink
+    ) -> Answer:
+        """Finds a command that was handed over earlier and follows it from `offsets`."""
+        ...
+
+    async def void(self, ref: AttemptRef) -> NotStarted | InDoubt:
+        """Makes sure that a command that never started never will."""
+        ...
+
+    async def stop(self, ref: AttemptRef, grace_s: float) -> StopAnswer:
+        """Ends the command's process group."""
+        ...
+
+    async def forget(self, ref: AttemptRef) -> None:
+        """Removes what the command left on the server."""
+        ...

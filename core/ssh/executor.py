@@ -1,0 +1,199 @@
+"""Runs attempts on servers over SSH: the engine's executor for everything that touches a server.
+
+It knows connections, uploads and probes; commands go through the connection's `CommandPath`. A lost
+connection is an answer, not an exception: only `open` and `attach` raise Unreachable.
+
+| work | start | attach | void |
+| --- | --- | --- | --- |
+| Command | the command path's answer | the command path's answer | the command path's answer |
+| Upload | placed atomically | the target's digest: done, or not started | not started: it repeats safely |
+| PortProbe | one probe | not started: it changes nothing | not started |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+from core.engine.executor import (
+    Answer,
+    Command,
+    Ended,
+    InDoubt,
+    NotStarted,
+    OutputSink,
+    PortProbe,
+    ServerFacts,
+    StopAnswer,
+    Stopped,
+    StopUnconfirmed,
+    Unreachable,
+    Upload,
+    Work,
+)
+from core.model.ids import AttemptRef
+from core.model.states import Stream
+from core.ssh.commands import CommandPath, Ledger
+from core.ssh.link import ChannelRefused, Link, LinkGone
+from core.ssh.plain import PlainCommands
+from core.ssh.pool import Connection, SshPool
+from core.ssh.port import probe_port
+from core.ssh.settings import SshSettings
+from core.ssh.transfer import TransferFailed, digest, upload
+from providers.base import Server
+
+CommandPathFactory = Callable[[Server, Link, Callable[[], Awaitable[Link]]], Awaitable[CommandPath]]
+"""Makes the command path of a new connection; the callable makes a further connection to the server.
+
+May raise LinkGone.
+"""
+
+
+class SshExecutor:
+    """The executor of one run. `commands` replaces the plain command path."""
+
+    def __init__(self, settings: SshSettings, *, commands: CommandPathFactory | None = None) -> None:
+        self._settings = settings
+        self._commands = commands or self._plain
+        self._ledger: Ledger = {}
+        self._short: dict[AttemptRef, asyncio.Task[Answer]] = {}
+        self._repeatable: set[AttemptRef] = set()
+        self._pool: SshPool[CommandPath] = SshPool(settings, self._prepare)
+
+    # ------------------------------------------------------------ the executor's verbs
+
+    async def open(self, server: Server) -> ServerFacts:
+        """Connects where there is no connection. Raises Unreachable."""
+        connection = await self._pool.open(server)
+        return self._facts(connection)
+
+    async def start(self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink) -> Answer:
+        """Hands the work over and follows it to its end."""
+        try:
+            connection = await self._pool.open(server)
+        except Unreachable as error:
+            return NotStarted(error.why)
+        self._note(ref, work)
+        match work:
+            case Command():
+                return await connection.prepared.run(ref, work, sink)
+            case Upload():
+                return await self._shortly(
+                    ref, upload(connection.link, work, wait_s=self._settings.channel_wait_s)
+                )
+            case PortProbe():
+                return await self._shortly(ref, probe_port(connection.link, work))
+            case _:
+                return NotStarted(f"{type(work).__name__} is not run over SSH")
+
+    async def attach(
+        self, server: Server, ref: AttemptRef, work: Work, offsets: Mapping[Stream, int], sink: OutputSink
+    ) -> Answer:
+        """What became of an attempt that was started earlier. Raises Unreachable."""
+        connection = await self._pool.open(server)
+        self._note(ref, work)
+        match work:
+            case Command():
+                return await connection.prepared.attach(ref, work, offsets, sink)
+            case Upload():
+                return await self._look_at(connection.link, work)
+            case _:
+                return NotStarted("a probe changes nothing and is run again")
+
+    async def void(self, server: Server, ref: AttemptRef) -> NotStarted | InDoubt:
+        """Makes sure that an attempt that never started never will. Raises Unreachable.
+
+        Of uploads and probes this holds always, once `start` or `attach` told that it is one.
+        """
+        if ref in self._repeatable:
+            return NotStarted("it repeats safely")
+        connection = await self._pool.open(server)
+        return await connection.prepared.void(ref)
+
+    async def stop(self, server: Server, ref: AttemptRef, grace_s: float) -> StopAnswer:
+        """Ends the attempt; never raises."""
+        short = self._short.get(ref)
+        if short is not None:
+            short.cancel()
+            await asyncio.wait([short], timeout=grace_s)
+            if not short.done():
+                return StopUnconfirmed("the transfer did not end in time")
+            return Stopped("it was ended" if short.cancelled() else "it had just taken effect")
+        try:
+            connection = await self._pool.open(server)
+            return await connection.prepared.stop(ref, grace_s)
+        except Unreachable as error:
+            running = self._ledger.get(ref)
+            if running is not None and not running.handed_over:
+                return Stopped("it was never handed over")
+            pids = (running.started.pid,) if running is not None and running.started is not None else ()
+            return StopUnconfirmed(f"the stop could not be sent: {error.why}", pids)
+
+    async def forget(self, server: Server, ref: AttemptRef) -> None:
+        """The outcome is durable: what the attempt left may go; never raises."""
+        connection = self._pool.current(server)
+        if connection is not None:
+            await connection.prepared.forget(ref)
+        self._ledger.pop(ref, None)
+        self._repeatable.discard(ref)
+
+    async def close(self) -> None:
+        """Closes every connection; what is in flight is abandoned."""
+        for task in self._short.values():
+            task.cancel()
+        await asyncio.gather(*self._short.values(), return_exceptions=True)
+        await self._pool.close()
+
+    # ------------------------------------------------------------ inside
+
+    async def _prepare(self, server: Server, link: Link) -> CommandPath:
+        try:
+            return await self._commands(server, link, lambda: self._pool.another(server))
+        except LinkGone as error:
+            raise Unreachable(
+                f"{server.name}: the connection was lost right after the login: {error}"
+            ) from None
+
+    async def _plain(self, server: Server, link: Link, another: Callable[[], Awaitable[Link]]) -> CommandPath:
+        commands = PlainCommands(link, self._settings, self._ledger, another)
+        await commands.prepare()
+        return commands
+
+    def _note(self, ref: AttemptRef, work: Work) -> None:
+        if not isinstance(work, Command):
+            self._repeatable.add(ref)
+
+    def _facts(self, connection: Connection[CommandPath]) -> ServerFacts:
+        resolved, hello = connection.link.resolved, connection.prepared.hello
+        notes = hello.notes
+        if resolved.forward_agent:
+            notes = (*notes, f"the agent is forwarded, as {resolved.forward_agent_place} asks")
+        return ServerFacts(boot_id=hello.boot_id, user=resolved.user, notes=notes)
+
+    async def _shortly(self, ref: AttemptRef, work: Coroutine[Any, Any, Answer]) -> Answer:
+        """Runs an upload or a probe, so that `stop` can end it and the caller still gets an answer."""
+        task = asyncio.ensure_future(work)
+        self._short[ref] = task
+        task.add_done_callback(lambda done: self._short.pop(ref) if self._short.get(ref) is done else None)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                task.cancel()
+                raise
+            return NotStarted("it was stopped by us before it took effect")
+
+    async def _look_at(self, link: Link, work: Upload) -> Answer:
+        name = link.resolved.name
+        try:
+            found = await digest(link, work.target, wait_s=self._settings.channel_wait_s)
+        except LinkGone as error:
+            raise Unreachable(f"{name}: the connection was lost: {error}") from None
+        except (ChannelRefused, TransferFailed) as error:
+            return InDoubt(f"the digest of {work.target} on {name} cannot be read: {error}")
+        if found == work.digest:
+            return Ended(0, evidence=f"the digest of {work.target} on {name} matches")
+        told = "is not there" if found is None else f"has another digest ({found[:12]}…)"
+        return NotStarted(f"{work.target} {told} on {name}: the file was not placed")

@@ -1,0 +1,250 @@
+"""Connections to servers: one for each server and run, made when first asked for, made again when lost.
+
+Invariants: whoever asks for the same server at the same time shares one attempt; at most
+`parallel_connects` handshakes run at once; a server that turns us away during the handshake is asked again
+after a random, growing pause, a bounded number of times; jump hosts are connected to once and shared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from core.engine.executor import Unreachable
+from core.ssh.dial import dial, may_pass
+from core.ssh.failures import Attempt, Stage, classify
+from core.ssh.hostkeys import PresentedKey, Trust, fingerprint, one_line, trust_of
+from core.ssh.keys import KeyRing, Tried
+from core.ssh.link import Link
+from core.ssh.options import MAX_JUMPS, Resolved, hops, resolve, resolve_target
+from core.ssh.settings import SshSettings
+from core.ssh.shared import Shared
+from providers.base import Server, SshTarget
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection(Generic[T]):
+    """An open connection to a server, with what was prepared on it."""
+
+    link: Link
+    prepared: T
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    target: SshTarget
+    attempt: Shared[Connection[T]]
+
+
+class SshPool(Generic[T]):
+    """The connections of one run.
+
+    `prepare` is run once on every new connection, as part of the attempt; what it returns is kept with it.
+    """
+
+    def __init__(
+        self,
+        settings: SshSettings,
+        prepare: Callable[[Server, Link], Awaitable[T]],
+        source: random.Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self._prepare = prepare
+        self._random = source or random.SystemRandom()
+        self._keys = KeyRing()
+        self._connecting = asyncio.Semaphore(settings.parallel_connects)
+        self._entries: dict[str, _Entry[T]] = {}
+        self._jumps: dict[tuple[str, ...], Shared[Link]] = {}
+        self._closed = False
+
+    async def open(self, server: Server) -> Connection[T]:
+        """The server's connection. Raises Unreachable."""
+        if self._closed:
+            raise Unreachable(f"{server.name}: the run's connections are closed")
+        entry = self._entries.get(server.name)
+        if entry is None or entry.target != server.ssh or _useless(entry.attempt):
+            if entry is not None:
+                await self._drop(entry)
+                if self._entries.get(server.name) is not entry:
+                    return await self.open(server)
+            entry = self._entries[server.name] = _Entry(server.ssh, Shared(self._open(server)))
+        return await entry.attempt.wait()
+
+    def current(self, server: Server) -> Connection[T] | None:
+        """The server's connection where one is open now."""
+        entry = self._entries.get(server.name)
+        connection = entry.attempt.value if entry is not None else None
+        return connection if connection is not None and not connection.link.gone else None
+
+    async def another(self, server: Server) -> Link:
+        """A connection of its own, beside the pool's; the caller closes it. Raises Unreachable."""
+        resolved = self._resolved(server)
+        return await self._connect(resolved, trust_of(resolved, self.settings.known_hosts))
+
+    async def host_key(self, server: Server) -> PresentedKey:
+        """The key that the server shows now; it is not trusted by this. Raises Unreachable."""
+        resolved = self._resolved(server)
+        known = trust_of(resolved, self.settings.known_hosts)
+        # Known keys are left out so that every key is shown; only their algorithms are asked for first.
+        ordered = tuple(dict.fromkeys((*known.algorithms, *resolved.algorithms.host_keys)))
+        resolved = replace(resolved, algorithms=replace(resolved.algorithms, host_keys=ordered))
+        attempt = await self._attempt(resolved, Trust(known.known_as))
+        try:
+            link = await self._dial_patiently(attempt)
+        except Unreachable:
+            if attempt.shown is None:
+                raise
+        else:
+            await link.close()
+        if attempt.shown is None:
+            raise Unreachable(f"{attempt.who} showed no host key")
+        return PresentedKey(
+            server=server.name,
+            address=resolved.address,
+            port=resolved.port,
+            known_as=resolved.known_as,
+            key=one_line(attempt.shown),
+            fingerprint=fingerprint(attempt.shown),
+        )
+
+    async def close(self) -> None:
+        """Ends every attempt and closes every connection."""
+        self._closed = True
+        entries, self._entries = list(self._entries.values()), {}
+        await asyncio.gather(*(self._drop(entry) for entry in entries))
+        jumps, self._jumps = list(self._jumps.values()), {}
+        for jump in reversed(jumps):
+            await jump.cancel()
+            if jump.value is not None:
+                await jump.value.close()
+
+    # ------------------------------------------------------------ making one
+
+    async def _open(self, server: Server) -> Connection[T]:
+        resolved = self._resolved(server)
+        link = await self._connect(resolved, trust_of(resolved, self.settings.known_hosts))
+        try:
+            return Connection(link, await self._prepare(server, link))
+        except BaseException:
+            await link.close()
+            raise
+
+    async def _drop(self, entry: _Entry[T]) -> None:
+        await entry.attempt.cancel()
+        if entry.attempt.value is not None:
+            await entry.attempt.value.link.close()
+
+    def _resolved(self, server: Server) -> Resolved:
+        resolved = resolve(server)
+        _refuse_faults(resolved)
+        return resolved
+
+    async def _connect(self, resolved: Resolved, trust: Trust) -> Link:
+        return await self._dial_patiently(await self._attempt(resolved, trust))
+
+    async def _attempt(self, resolved: Resolved, trust: Trust) -> _Prepared:
+        """An attempt at a server, with the jump hosts on the way connected. Raises Unreachable."""
+        try:
+            through = await self._jump(resolved, 0)
+        except Unreachable as error:
+            raise Unreachable(
+                f"{resolved.name}: {error.why}", hint=error.hint, credentials=error.credentials
+            ) from error
+        return self._prepared(resolved, trust, through, jump=False)
+
+    def _prepared(self, resolved: Resolved, trust: Trust, through: Link | None, *, jump: bool) -> _Prepared:
+        return _Prepared(
+            resolved=resolved,
+            trust=trust,
+            timeout_s=resolved.connect_timeout_s or self.settings.connect_timeout_s,
+            jump=jump,
+            via=f"the jump host {through.resolved.name}" if through is not None else "",
+            through=through,
+        )
+
+    async def _dial_patiently(self, attempt: _Prepared) -> Link:
+        """Dials, again where the server turned us away in the handshake. Raises Unreachable."""
+        for tries in range(1, self.settings.connect_attempts + 1):
+            now = replace(attempt, stage=Stage.CONNECT, shown=None, tried=Tried(), proxy_said="")
+            try:
+                async with self._connecting:
+                    return await dial(now, self.settings, self._keys, attempt.through)
+            except Exception as error:
+                attempt.shown = now.shown
+                if tries == self.settings.connect_attempts or not may_pass(error, now):
+                    raise classify(error, now) from error
+            longest_s = min(self.settings.retry_max_s, self.settings.retry_base_s * 2 ** (tries - 1))
+            await asyncio.sleep(longest_s * self._random.uniform(0.25, 1.0))
+        raise AssertionError("a server is asked at least once")
+
+    # ------------------------------------------------------------ jump hosts
+
+    async def _jump(self, resolved: Resolved, depth: int) -> Link | None:
+        """The link to the last jump host before `resolved`, None where there is none. Raises Unreachable."""
+        link: Link | None = None
+        way: tuple[str, ...] = ()
+        for position, target in enumerate(hops(resolved)):
+            if depth + position >= MAX_JUMPS:
+                raise Unreachable(
+                    f"more than {MAX_JUMPS} jump hosts on the way",
+                    hint="ProxyJump of a jump host leads to itself: see ssh_config",
+                )
+            hop = resolve_target(target.address, target)
+            _refuse_faults(hop)
+            way = (*way, hop.at)
+            shared = self._jumps.get(way)
+            if shared is None or _useless(shared):
+                # Only the first of several hops may have jump hosts of its own: the others are given.
+                shared = Shared(self._connect_jump(hop, link, depth + position + 1))
+                self._jumps[way] = shared
+            link = await shared.wait()
+        return link
+
+    async def _connect_jump(self, hop: Resolved, through: Link | None, depth: int) -> Link:
+        if through is None:
+            through = await self._jump(hop, depth)
+        trust = trust_of(hop, self.settings.known_hosts)
+        return await self._dial_patiently(self._prepared(hop, trust, through, jump=True))
+
+
+@dataclass(slots=True)
+class _Prepared(Attempt):
+    """An attempt and the link that it goes through."""
+
+    through: Link | None = None
+
+
+def _refuse_faults(resolved: Resolved) -> None:
+    if resolved.faults:
+        raise Unreachable(
+            f"{resolved.name}: ssh_config cannot be followed: {'; '.join(map(str, resolved.faults))}",
+            hint="correct the file: ssh refuses it as well",
+        )
+
+
+def _useless(attempt: Shared[Connection[T]] | Shared[Link]) -> bool:
+    """Whether the attempt failed, or what it made is lost."""
+    if not attempt.done:
+        return False
+    value = attempt.value
+    if value is None:
+        return True
+    return value.gone if isinstance(value, Link) else value.link.gone
+
+
+async def fetch_host_key(server: Server, settings: SshSettings) -> PresentedKey:
+    """The key that a server shows now, also through jump hosts. Raises Unreachable."""
+
+    async def nothing(server: Server, link: Link) -> None:
+        return None
+
+    pool = SshPool(settings, nothing)
+    try:
+        return await pool.host_key(server)
+    finally:
+        await pool.close()

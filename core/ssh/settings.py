@@ -1,0 +1,44 @@
+"""Settings of the SSH side, with their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SshSettings:
+    """How connections are made and used.
+
+    known_hosts: the workspace's own known_hosts; None where there is none.
+    connect_timeout_s: of one attempt, from the first packet to the end of the authentication;
+        `ConnectTimeout` of ssh_config wins.
+    parallel_connects: handshakes at once, over all servers.
+    connect_attempts: how often a server that turns us away during the handshake is asked.
+    retry_base_s, retry_max_s: the back-off between these attempts; each pause is a random part of it.
+    keepalive_s, keepalive_count: a connection that does not answer this many questions in a row, asked
+        after this many seconds of silence, is ended.
+    parallel_channels: sessions at once on one connection; found out where a server allows fewer.
+    channel_wait_s: how long a command waits for a free session before it is given back as not started.
+    linger_s: how long output may stay silent after a command's exit while something holds it open.
+    stop_poll_s: the longest pause between two looks at a process group that is being stopped.
+    kill_wait_s: how long a killed process group may take to disappear.
+    hello_wait_s: how long a server may take to show that it has a POSIX shell.
+    shell: the shell that evaluates commands on servers.
+    """
+
+    known_hosts: Path | None = None
+    connect_timeout_s: float = 15.0
+    parallel_connects: int = 20
+    connect_attempts: int = 6
+    retry_base_s: float = 0.25
+    retry_max_s: float = 5.0
+    keepalive_s: float = 15.0
+    keepalive_count: int = 3
+    parallel_channels: int = 10
+    channel_wait_s: float = 600.0
+    linger_s: float = 3.0
+    stop_poll_s: float = 0.5
+    kill_wait_s: float = 5.0
+    hello_wait_s: float = 15.0
+    shell: str = "/bin/sh"

@@ -1,0 +1,125 @@
+"""How much output is kept: head and tail of each attempt's stream, the middle counted and hashed.
+
+The head is kept as it comes. What follows is kept as well until it exceeds the tail's size; then the
+oldest kept pieces after the head are dropped, counted, and chained into a hash, H(previous + piece), so
+that two runs can be compared beyond what is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from core.model.states import Purpose, Stream
+
+HEAD_BYTES = 256 * 1024
+TAIL_BYTES = 256 * 1024
+STREAMS_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some bytes of one attempt's stream, from raw offset `start`."""
+
+    run: int
+    index: int
+    purpose: Purpose
+    attempt: int
+    stream: Stream
+    start: int
+    data: bytes
+
+    @property
+    def source(self) -> tuple[int, int, str, int, str]:
+        """The stream that the piece belongs to."""
+        return (self.run, self.index, self.purpose.value, self.attempt, self.stream.value)
+
+
+@dataclass(slots=True)
+class _Kept:
+    head_bytes: int = 0
+    tail: deque[tuple[int, int]] = field(default_factory=deque)  # (row id, bytes), oldest first
+    tail_bytes: int = 0
+    total: int = 0
+    dropped: int = 0
+    hash: str = ""
+
+
+class OutputBudget:
+    """Writes pieces within the bounds; lives in the writer's thread, one for each database."""
+
+    def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
+        self._head_bytes = head_bytes
+        self._tail_bytes = tail_bytes
+        self._kept: dict[tuple[int, int, str, int, str], _Kept] = {}
+
+    def write(self, connection: sqlite3.Connection, piece: Piece) -> None:
+        """Stores a piece; drops what no longer fits."""
+        kept = self._kept.get(piece.source)
+        if kept is None:
+            if len(self._kept) >= STREAMS_REMEMBERED:
+                self._kept.pop(next(iter(self._kept)))
+            kept = self._kept[piece.source] = self._read(connection, piece)
+        room = max(0, self._head_bytes - kept.head_bytes)
+        if room:
+            head = piece.data[:room]
+            self._insert(connection, piece, piece.start, head)
+            kept.head_bytes += len(head)
+        rest = piece.data[room:]
+        kept.total = piece.start + len(piece.data)
+        if not rest:
+            return
+        row = self._insert(connection, piece, piece.start + room, rest)
+        kept.tail.append((row, len(rest)))
+        kept.tail_bytes += len(rest)
+        if kept.tail_bytes > self._tail_bytes:
+            self._drop(connection, piece, kept)
+
+    def forget(self) -> None:
+        """Forgets what was counted in a transaction that was rolled back: it is read again."""
+        self._kept.clear()
+
+    def _drop(self, connection: sqlite3.Connection, piece: Piece, kept: _Kept) -> None:
+        while len(kept.tail) > 1 and kept.tail_bytes - kept.tail[0][1] >= self._tail_bytes:
+            row, size = kept.tail.popleft()
+            (data,) = connection.execute("SELECT data FROM output WHERE id = ?", (row,)).fetchone()
+            connection.execute("DELETE FROM output WHERE id = ?", (row,))
+            kept.hash = hashlib.sha256(kept.hash.encode() + data).hexdigest()
+            kept.dropped += size
+            kept.tail_bytes -= size
+        connection.execute(
+            "INSERT OR REPLACE INTO output_dropped (run, idx, purpose, attempt, stream, total, dropped, hash) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*piece.source, kept.total, kept.dropped, kept.hash),
+        )
+
+    def _insert(self, connection: sqlite3.Connection, piece: Piece, start: int, data: bytes) -> int:
+        cursor = connection.execute(
+            "INSERT INTO output (run, idx, purpose, attempt, stream, start, end, time, data) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*piece.source, start, start + len(data), time.time(), data),
+        )
+        return cursor.lastrowid or 0
+
+    def _read(self, connection: sqlite3.Connection, piece: Piece) -> _Kept:
+        """What is stored of a stream already (after a restart, or when it was forgotten)."""
+        kept = _Kept()
+        where = "run = ? AND idx = ? AND purpose = ? AND attempt = ? AND stream = ?"
+        row = connection.execute(
+            f"SELECT total, dropped, hash FROM output_dropped WHERE {where}", piece.source
+        ).fetchone()
+        if row is not None:
+            kept.total, kept.dropped, kept.hash = row
+        for identity, start, end in connection.execute(
+            f"SELECT id, start, end FROM output WHERE {where} ORDER BY id", piece.source
+        ):
+            if end <= self._head_bytes:
+                kept.head_bytes = end
+            else:
+                kept.tail.append((identity, end - start))
+                kept.tail_bytes += end - start
+            kept.total = max(kept.total, end)
+        return kept

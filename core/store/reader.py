@@ -1,0 +1,490 @@
+"""Reads a workspace's state without ever blocking its writer.
+
+Every method is one short read transaction of its own; nothing is held between them. A database that
+does not exist yet reads as empty, and no file is made for it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from core.errors import StoreNewer
+from core.model.events import Event
+from core.model.ids import TaskKey
+from core.model.states import (
+    Asked,
+    Phase,
+    Purpose,
+    RunState,
+    Stream,
+    TaskState,
+    UndoState,
+)
+from core.model.views import (
+    AttemptInfo,
+    OutputChunk,
+    OutputPage,
+    OutputSummary,
+    RunInfo,
+    StepInfo,
+    TaskInfo,
+)
+from core.store.database import BUSY_TIMEOUT_S, corrupt, locked_or_broken
+from core.store.records import OpenAttempt, StoredSnapshot, StoredTask
+from core.store.schema import VERSION
+
+PAGE_OUTPUT_BYTES = 1024 * 1024
+
+TASK_COLUMNS = (
+    "idx, step, server, state, phase, attempt, attempts, exit_status, signal, why, evidence, started, ended, "
+    "undo, undo_why, may_have_run, decision, decided_by, last_line"
+)
+
+
+class StoreReader:
+    """A read-only view of one database."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: aiosqlite.Connection | None = None
+
+    @classmethod
+    async def open(cls, path: Path) -> StoreReader:
+        """Opens the database to read. Raises StoreNewer, StoreCorrupt, StoreError."""
+        reader = cls(path)
+        await reader._connect()
+        return reader
+
+    async def _connect(self) -> aiosqlite.Connection | None:
+        if self._connection is None and self._path.exists():
+            # Opened read-write, since reading a WAL database writes its shared memory; query_only keeps it
+            # from changing anything.
+            connection = await aiosqlite.connect(
+                f"{self._path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                timeout=BUSY_TIMEOUT_S,
+                isolation_level=None,
+            )
+            try:
+                await connection.execute("PRAGMA query_only = ON")
+                async with connection.execute("PRAGMA user_version") as cursor:
+                    row = await cursor.fetchone()
+                if row is not None and row[0] > VERSION:
+                    raise StoreNewer(
+                        f"{self._path} has schema version {row[0]}; this Windlass knows versions up to {VERSION}",
+                        hint="use the newer Windlass that wrote it",
+                    )
+                if row is None or row[0] < VERSION:
+                    await connection.close()
+                    return None  # being made, or to be migrated by its next owner
+            except sqlite3.DatabaseError as error:
+                await connection.close()
+                raise self._error(error) from error
+            except BaseException:
+                await connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _error(self, error: sqlite3.DatabaseError) -> Exception:
+        if isinstance(error, sqlite3.OperationalError):
+            return locked_or_broken(self._path, error)
+        return corrupt(self._path, str(error))
+
+    async def _all(self, sql: str, parameters: Iterable[Any] = ()) -> list[Any]:
+        connection = await self._connect()
+        if connection is None:
+            return []
+        try:
+            return list(await connection.execute_fetchall(sql, tuple(parameters)))
+        except sqlite3.DatabaseError as error:
+            raise self._error(error) from error
+
+    async def _one(self, sql: str, parameters: Iterable[Any] = ()) -> Any:
+        rows = await self._all(sql, parameters)
+        return rows[0] if rows else None
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    # ------------------------------------------------------------ runs
+
+    async def runs(
+        self,
+        *,
+        states: Sequence[RunState] | None = None,
+        batch: str | None = None,
+        limit: int = 50,
+        before: int | None = None,
+    ) -> list[RunInfo]:
+        """Runs, newest first."""
+        where, parameters = _where(
+            ("state", [state.value for state in states] if states else None),
+            ("batch", [batch] if batch else None),
+        )
+        if before is not None:
+            where += " AND number < ?"
+            parameters.append(before)
+        rows = await self._all(
+            "SELECT number, run_id, batch, path, state, asked, why, actor, created, ended, tasks, servers, "
+            f"params, parent FROM runs WHERE {where} ORDER BY number DESC LIMIT ?",
+            [*parameters, limit],
+        )
+        numbers = [row[0] for row in rows]
+        counts, undos = await self._counts(numbers)
+        last_seq = await self._last_seqs(numbers)
+        return [
+            RunInfo(
+                number=row[0],
+                run_id=row[1],
+                batch=row[2],
+                path=row[3],
+                state=RunState(row[4]),
+                asked=Asked(row[5]),
+                why=row[6],
+                actor=row[7],
+                created=row[8],
+                ended=row[9],
+                tasks=row[10],
+                servers=row[11],
+                params=json.loads(row[12]),
+                parent=row[13],
+                counts=counts.get(row[0], {}),
+                undo_counts=undos.get(row[0], {}),
+                last_seq=last_seq.get(row[0], 0),
+            )
+            for row in rows
+        ]
+
+    async def run(self, number: int) -> RunInfo | None:
+        """One run."""
+        found = await self.runs(limit=1, before=number + 1)
+        return found[0] if found and found[0].number == number else None
+
+    async def run_columns(self, number: int) -> Mapping[str, Any]:
+        """What only the engine needs of a run: `halted` and `undo_scope`."""
+        row = await self._one("SELECT halted, undo_scope FROM runs WHERE number = ?", [number])
+        return {"halted": row[0], "undo_scope": row[1]} if row else {"halted": 0, "undo_scope": None}
+
+    async def _counts(
+        self, numbers: Sequence[int]
+    ) -> tuple[dict[int, dict[TaskState, int]], dict[int, dict[UndoState, int]]]:
+        counts: dict[int, dict[TaskState, int]] = {}
+        undos: dict[int, dict[UndoState, int]] = {}
+        marks = ", ".join("?" * len(numbers))
+        for run, state, undo, count in await self._all(
+            f"SELECT run, state, undo, count(*) FROM tasks WHERE run IN ({marks}) GROUP BY run, state, undo",
+            numbers,
+        ):
+            _add(counts.setdefault(run, {}), TaskState(state), count)
+            if undo != UndoState.NONE.value:
+                _add(undos.setdefault(run, {}), UndoState(undo), count)
+        return counts, undos
+
+    async def _last_seqs(self, numbers: Sequence[int]) -> dict[int, int]:
+        found = {}
+        for number in numbers:
+            row = await self._one("SELECT seq FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", [number])
+            found[number] = row[0] if row else 0
+        return found
+
+    async def snapshot(self, number: int) -> StoredSnapshot | None:
+        """What a run was made from."""
+        row = await self._one(
+            "SELECT batch_text, file, digest, document FROM snapshots WHERE run = ?", [number]
+        )
+        return StoredSnapshot(row[0], row[1], row[2], json.loads(row[3])) if row else None
+
+    async def steps(self, number: int) -> list[StepInfo]:
+        """The steps of a run in document order, with counts."""
+        counts: dict[str, dict[TaskState, int]] = {}
+        undos: dict[str, dict[UndoState, int]] = {}
+        times: dict[str, tuple[float | None, float | None]] = {}
+        for step, state, undo, count, started, ended in await self._all(
+            "SELECT step, state, undo, count(*), min(started), max(ended) FROM tasks WHERE run = ? "
+            "GROUP BY step, state, undo",
+            [number],
+        ):
+            _add(counts.setdefault(step, {}), TaskState(state), count)
+            if undo != UndoState.NONE.value:
+                _add(undos.setdefault(step, {}), UndoState(undo), count)
+            first, last = times.get(step, (None, None))
+            times[step] = (
+                min(filter(None, (first, started)), default=None),
+                max(filter(None, (last, ended)), default=None),
+            )
+        infos = []
+        for index, name, kind, summary, tasks, irreversible in await self._all(
+            "SELECT idx, name, kind, summary, tasks, irreversible FROM steps WHERE run = ? ORDER BY idx",
+            [number],
+        ):
+            states = counts.get(name, {})
+            started, ended = times.get(name, (None, None))
+            over = all(state.ended for state in states)
+            infos.append(
+                StepInfo(
+                    index=index,
+                    name=name,
+                    kind=kind,
+                    summary=summary,
+                    tasks=tasks,
+                    counts=states,
+                    undo_counts=undos.get(name, {}),
+                    started=started,
+                    ended=ended if over else None,
+                    irreversible=bool(irreversible),
+                )
+            )
+        return infos
+
+    # ------------------------------------------------------------ tasks
+
+    async def tasks(
+        self,
+        number: int,
+        *,
+        step: str | None = None,
+        states: Sequence[TaskState] | None = None,
+        after: int = -1,
+        limit: int = 1000,
+    ) -> list[TaskInfo]:
+        """Tasks by index."""
+        where, parameters = _where(
+            ("step", [step] if step else None),
+            ("state", [state.value for state in states] if states else None),
+        )
+        rows = await self._all(
+            f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = ? AND idx > ? AND {where} ORDER BY idx LIMIT ?",
+            [number, after, *parameters, limit],
+        )
+        return [_task(row) for row in rows]
+
+    async def task(self, number: int, key: TaskKey) -> TaskInfo | None:
+        """One task."""
+        row = await self._one(
+            f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = ? AND step = ? AND server = ?",
+            [number, key.step, key.server],
+        )
+        return _task(row) if row else None
+
+    async def states(self, number: int) -> list[StoredTask]:
+        """Every task of a run by index, as a new engine needs them."""
+        last_undo: dict[int, int] = {}
+        handed: set[int] = set()
+        for index, purpose, attempt, outcome in await self._all(
+            "SELECT idx, purpose, attempt, outcome FROM attempts WHERE run = ?", [number]
+        ):
+            if purpose == Purpose.UNDO.value:
+                last_undo[index] = max(last_undo.get(index, 0), attempt)
+            elif outcome != "not started":
+                handed.add(index)
+        return [
+            StoredTask(
+                index=row[0],
+                state=TaskState(row[1]),
+                phase=Phase(row[2]) if row[2] else None,
+                attempt=row[3],
+                attempts=row[4],
+                exit_status=row[5],
+                undo=UndoState(row[6]),
+                undo_attempt=last_undo.get(row[0], 0),
+                may_have_run=bool(row[7]),
+                handed_over=row[0] in handed,
+            )
+            for row in await self._all(
+                "SELECT idx, state, phase, attempt, attempts, exit_status, undo, may_have_run FROM tasks "
+                "WHERE run = ? ORDER BY idx",
+                [number],
+            )
+        ]
+
+    async def open_attempts(self, number: int) -> list[OpenAttempt]:
+        """Intents without an outcome."""
+        return [
+            OpenAttempt(row[0], Purpose(row[1]), row[2], row[3], row[4], row[5])
+            for row in await self._all(
+                "SELECT idx, purpose, attempt, intent, digest, boot_id FROM attempts WHERE run = ? AND outcome = ''",
+                [number],
+            )
+        ]
+
+    async def attempts(self, number: int, key: TaskKey) -> list[AttemptInfo]:
+        """Every attempt of a task, oldest first."""
+        return [
+            AttemptInfo(
+                purpose=Purpose(row[0]),
+                number=row[1],
+                intent=row[2],
+                ended=row[3],
+                outcome=row[4],
+                exit_status=row[5],
+                signal=row[6],
+                why=row[7],
+                evidence=row[8],
+                digest=row[9],
+                boot_id=row[10],
+            )
+            for row in await self._all(
+                "SELECT a.purpose, a.attempt, a.intent, a.ended, a.outcome, a.exit_status, a.signal, a.why, "
+                "a.evidence, a.digest, a.boot_id FROM attempts a JOIN tasks t ON t.run = a.run AND t.idx = a.idx "
+                "WHERE a.run = ? AND t.step = ? AND t.server = ? ORDER BY a.intent, a.attempt",
+                [number, key.step, key.server],
+            )
+        ]
+
+    async def registered(self, number: int) -> list[tuple[int, str, Any]]:
+        """Registered results: task index, name, value."""
+        return [
+            (row[0], row[1], json.loads(row[2]))
+            for row in await self._all(
+                "SELECT idx, name, value FROM registered WHERE run = ? ORDER BY idx", [number]
+            )
+        ]
+
+    # ------------------------------------------------------------ output
+
+    async def output(
+        self,
+        number: int,
+        key: TaskKey,
+        *,
+        purpose: Purpose | None = None,
+        attempt: int | None = None,
+        stream: Stream | None = None,
+        tail_bytes: int | None = None,
+        after: int = 0,
+        limit_bytes: int = PAGE_OUTPUT_BYTES,
+    ) -> OutputPage:
+        """Output of a task in the order in which it was stored, at most about `limit_bytes` of it."""
+        row = await self._one(
+            "SELECT idx FROM tasks WHERE run = ? AND step = ? AND server = ?", [number, key.step, key.server]
+        )
+        if row is None:
+            return OutputPage((), (), more=False, cursor=after)
+        where, parameters = _where(
+            ("purpose", [purpose.value] if purpose else None),
+            ("attempt", [attempt] if attempt is not None else None),
+            ("stream", [stream.value] if stream else None),
+        )
+        base = [number, row[0], *parameters]
+        bound = limit_bytes if tail_bytes is None else tail_bytes
+        sizes = await self._all(
+            f"SELECT id, end - start FROM output WHERE run = ? AND idx = ? AND {where} AND id > ? "
+            f"ORDER BY id {'DESC' if tail_bytes is not None else ''}",
+            [*base, after],
+        )
+        chosen: list[int] = []
+        taken = 0
+        for identity, size in sizes:
+            if chosen and taken + size > bound:
+                break
+            chosen.append(identity)
+            taken += size
+        chosen.sort()
+        chunks: tuple[OutputChunk, ...] = ()
+        if chosen:
+            chunks = tuple(
+                OutputChunk(Purpose(r[0]), r[1], Stream(r[2]), r[3], r[4], r[5], r[6])
+                for r in await self._all(
+                    "SELECT purpose, attempt, stream, start, end, time, data FROM output "
+                    f"WHERE run = ? AND idx = ? AND {where} AND id BETWEEN ? AND ? ORDER BY id",
+                    [*base, chosen[0], chosen[-1]],
+                )
+            )
+        summaries = tuple(
+            OutputSummary(Purpose(r[0]), r[1], Stream(r[2]), r[3], r[4], r[5])
+            for r in await self._all(
+                "SELECT purpose, attempt, stream, total, dropped, hash FROM output_dropped "
+                f"WHERE run = ? AND idx = ? AND {where}",
+                base,
+            )
+        )
+        return OutputPage(
+            chunks,
+            summaries,
+            more=tail_bytes is None and len(chosen) < len(sizes),
+            cursor=chosen[-1] if chosen else after,
+        )
+
+    # ------------------------------------------------------------ events and the workspace
+
+    async def events(self, after: int, *, run: int | None = None, limit: int = 1000) -> list[Event]:
+        """Events after a sequence number, in order."""
+        where = "seq > ?" if run is None else "run = ? AND seq > ?"
+        parameters = [after] if run is None else [run, after]
+        return [
+            Event(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], json.loads(row[8]), row[9])
+            for row in await self._all(
+                "SELECT seq, type, run, step, server, attempt, actor, time, data, version FROM events "
+                f"WHERE {where} ORDER BY seq LIMIT ?",
+                [*parameters, limit],
+            )
+        ]
+
+    async def last_seq(self) -> int:
+        """The highest sequence number stored."""
+        row = await self._one("SELECT coalesce(max(seq), 0) FROM events")
+        return row[0] if row else 0
+
+    async def holds(self) -> dict[str, int]:
+        """Which run holds which server (the oldest one where several do)."""
+        rows = await self._all("SELECT server, min(run) FROM holds GROUP BY server")
+        return {server: run for server, run in rows}
+
+    async def next_run_number(self) -> int:
+        """The number that the next run gets."""
+        row = await self._one("SELECT coalesce(max(number), 0) + 1 FROM runs")
+        return row[0] if row else 1
+
+    async def incarnation(self) -> str:
+        """The database's incarnation; every cursor is good for one of them."""
+        row = await self._one("SELECT value FROM meta WHERE key = 'incarnation'")
+        return row[0] if row else ""
+
+
+def _where(*conditions: tuple[str, Sequence[Any] | None]) -> tuple[str, list[Any]]:
+    """`column IN (…)` for each condition that is given."""
+    parts: list[str] = ["1"]
+    parameters: list[Any] = []
+    for column, values in conditions:
+        if values is not None:
+            parts.append(f"{column} IN ({', '.join('?' * len(values))})")
+            parameters.extend(values)
+    return " AND ".join(parts), parameters
+
+
+def _add(counts: dict[Any, int], key: Any, count: int) -> None:
+    counts[key] = counts.get(key, 0) + count
+
+
+def _task(row: Any) -> TaskInfo:
+    return TaskInfo(
+        index=row[0],
+        step=row[1],
+        server=row[2],
+        state=TaskState(row[3]),
+        phase=Phase(row[4]) if row[4] else None,
+        attempt=row[5],
+        attempts=row[6],
+        exit_status=row[7],
+        signal=row[8],
+        why=row[9],
+        evidence=row[10],
+        started=row[11],
+        ended=row[12],
+        undo=UndoState(row[13]),
+        undo_why=row[14],
+        may_have_run=bool(row[15]),
+        decision=row[16],
+        decided_by=row[17],
+        last_line=row[18],
+    )

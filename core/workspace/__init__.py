@@ -1,0 +1,1 @@
+"""A workspace: the folder that holds everything of one environment owner."""

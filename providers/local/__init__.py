@@ -1,0 +1,1 @@
+"""Real SSH servers on loopback, for trying things out and for tests."""

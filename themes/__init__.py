@@ -1,0 +1,1 @@
+"""Themes as data, and the signs of the states that every face shares."""

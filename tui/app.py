@@ -1,0 +1,332 @@
+"""The terminal interface, wired: look, themes, the bridge to the engine, leaving. It draws nothing itself.
+
+`run_app` is the one entry: the launcher calls it inside its event loop, with an engine that it opened and will close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.driver import Driver
+from textual.filter import Monochrome, NoColor
+from textual.screen import Screen
+from textual.scrollbar import ScrollBar
+from textual.theme import Theme
+
+from core.engine.api import Engine
+from core.errors import WindlassError
+from core.model.states import RunState
+from core.model.views import RunInfo
+from themes.load import DEFAULT_THEME, ThemeData, load_themes
+from themes.signs import ascii_only as terminal_is_ascii
+from tui import words
+from tui.actions import is_executing
+from tui.bridge import INTERVAL_S, Changes, EngineChanged, EventBridge
+from tui.glyphs import glyphs
+from tui.look import Look, PlainScrollBarRender
+from tui.paint import Paint
+from tui.screens.base import Keyed, Live
+from tui.screens.dashboard import Dashboard
+from tui.screens.sheets import DrainSheet, LeaveSheet
+from tui.session import Session
+
+EXIT_OK = 0
+EXIT_INTERRUPTED = 130
+EXIT_INTERNAL = 70
+TERMINAL_CHECK_S = 0.5
+
+
+class WindlassApp(App[int]):
+    """The interface of one opened workspace.
+
+    `batch` opens the start sheet with that batch; `started_notice` is a sentence shown once at the beginning;
+    `clock` gives wall time in seconds; `ascii_only` None asks the environment.
+    """
+
+    TITLE = "windlass"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS = [
+        Binding(
+            "ctrl+q", "leave", "leave", id="app.quit", show=False, priority=True, tooltip="Leave Windlass"
+        ),
+        Binding("ctrl+c", "leave", "leave", id="app.interrupt", show=False, tooltip="Leave Windlass"),
+    ]
+    CSS = """
+    Screen { background: $background; color: $foreground; }
+    ToastRack { align-horizontal: right; margin-bottom: 1; }
+    Toast {
+        width: 60; max-width: 80%; padding: 0 1; margin: 0;
+        background: $background; border: $frame $line-focus; color: $foreground;
+    }
+    Toast.-error { border: $frame $error; }
+    Toast.-warning { border: $frame $warning; }
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        actor: str,
+        batch: str | None = None,
+        started_notice: str = "",
+        clock: Callable[[], float] = time.time,
+        ascii_only: bool | None = None,
+        interval_s: float = INTERVAL_S,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        plain = terminal_is_ascii() if ascii_only is None else ascii_only
+        self.look = Look(glyphs=glyphs(ascii_only=plain), paint=Paint({}), ascii_only=plain, clock=clock)
+        super().__init__(driver_class=driver_class)
+        ScrollBar.renderer = PlainScrollBarRender
+        if self.no_color or os.environ.get("TERM") == "dumb":
+            self._filters = [each for each in self._filters if not isinstance(each, Monochrome)] + [NoColor()]
+        if plain:
+            self.animation_level = "none"
+            self.use_command_palette = False  # it is drawn with symbols
+        self.session = Session(engine, actor)
+        self.hung_up = False
+        self.farewell: list[str] = []
+        self._batch = batch
+        self._started_notice = started_notice
+        self._bridge = EventBridge(engine, self._deliver, interval_s=interval_s)
+        self._leaving = False
+        for theme in load_themes():
+            self.register_theme(_textual_theme(theme))
+        self.theme = DEFAULT_THEME
+
+    # ------------------------------------------------------------ look
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """What our styles need of a theme that is not ours; frames are drawn as the terminal can."""
+        return {
+            "muted": "#8a94a3",
+            "faint": "#66707e",
+            "line": "#5a6472",
+            "line-focus": "#6cb6ff",
+            "mark": "#2d4460",
+            "mark-blur": "#303844",
+            "production": "#8f2a2a",
+            "frame": "ascii" if self.look.ascii_only else "round",
+            "rule": "ascii" if self.look.ascii_only else "solid",
+        }
+
+    def _repaint(self, _theme: Theme | None = None) -> None:
+        self.look.paint = Paint(self.get_css_variables())
+        for screen in self.screen_stack:
+            screen.refresh(layout=True)
+            for widget in screen.query("*"):
+                widget.refresh()
+
+    # ------------------------------------------------------------ life
+
+    async def on_mount(self) -> None:
+        self._repaint()
+        self.theme_changed_signal.subscribe(self, self._repaint)
+        dashboard = Dashboard(self.session)
+        await self.push_screen(dashboard)
+        self.run_worker(self._follow(), group="bridge", exclusive=True)
+        self.set_interval(TERMINAL_CHECK_S, self._check_terminal)
+        if self._started_notice:
+            dashboard.say(self._started_notice)
+        if self._batch is not None:
+            dashboard.open_start(self._batch)
+
+    async def _follow(self) -> None:
+        try:
+            self.session.workspace = await self.session.engine.workspace()
+        except WindlassError as error:
+            why = error.message
+        else:
+            why = await self._bridge.run(self.session.workspace.last_seq)
+        self.session.lost = f"{why}; last seen {words.clock(self.look.clock(), seconds=True)}"
+        for screen in self.screen_stack:
+            if isinstance(screen, Live):
+                screen.refresh_top()
+                screen.refresh_keys()
+
+    def _deliver(self, changes: Changes) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Live):
+                screen.post_message(EngineChanged(changes))
+
+    def _check_terminal(self) -> None:
+        """Notices a terminal that is gone, and draws anew for one that had stalled."""
+        driver: Any = self._driver
+        if getattr(driver, "gone", False):
+            self.hang_up()
+        elif getattr(driver, "can_draw_anew", False):
+            driver.dropped = False
+            self._repaint()
+
+    def hang_up(self) -> None:
+        """The terminal is gone, or a signal says so: ends the interface without asking."""
+        if not self.hung_up:
+            self.hung_up = True
+            driver: Any = self._driver
+            if hasattr(driver, "stop_reading"):
+                driver.stop_reading()
+            self.exit(EXIT_OK)
+
+    # ------------------------------------------------------------ leaving
+
+    async def action_quit(self) -> None:
+        await self.action_leave()
+
+    async def action_leave(self) -> None:
+        """Leaves; where a run executes in this process, asks first."""
+        if self._leaving:
+            return
+        try:
+            going = await executing(self.session.engine)
+        except WindlassError:
+            going = []
+        if not going:
+            self.exit(EXIT_OK)
+            return
+        told = [f"run {run.number}  {run.batch}" for run in going]
+        if not (self.session.workspace is None or self.session.workspace.owned):
+            self.farewell = [f"{line.replace('  ', ' ')} goes on" for line in told]
+            self.exit(EXIT_OK)
+            return
+        if isinstance(self.screen, LeaveSheet):
+            return
+
+        def answered(leave: bool | None) -> None:
+            if leave:
+                self._drain(going)
+
+        await self.push_screen(LeaveSheet(self.session, told), answered)
+
+    def _drain(self, going: list[RunInfo]) -> None:
+        self._leaving = True
+        self.farewell = [
+            f"run {run.number} ({run.batch}) stands and can be carried on: windlass runs resume {run.number}"
+            for run in going
+        ]
+
+        async def drain() -> None:
+            try:
+                await self.session.engine.drain()
+            except WindlassError as error:
+                self.farewell.append(error.message)
+            self.exit(EXIT_OK)
+
+        self.push_screen(DrainSheet(self.session), lambda _: self._abandon(going))
+        self.run_worker(drain(), group="drain", exclusive=True)
+
+    def _abandon(self, going: list[RunInfo]) -> None:
+        self.farewell = [
+            f"run {run.number} ({run.batch}) was left at once; what was in flight is in doubt: "
+            f"windlass runs resume {run.number}"
+            for run in going
+        ]
+        self.exit(EXIT_INTERRUPTED)
+
+    # ------------------------------------------------------------ the command palette
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The keys of the screen by name, and the themes."""
+        if isinstance(screen, Keyed):
+            for keys, binding in screen.bindings_here():
+                if binding.id and binding.show:
+                    label = screen.label(binding.action) or binding.description
+                    yield SystemCommand(
+                        f"{label.capitalize()} ({keys})", binding.tooltip, self._runs(screen, binding.action)
+                    )
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+
+    @staticmethod
+    def _runs(screen: Screen[Any], action: str) -> Callable[[], Any]:
+        return lambda: screen.run_action(action)
+
+
+async def executing(engine: Engine) -> list[RunInfo]:
+    """The runs that an engine works on just now."""
+    found = await engine.runs(states=(RunState.RUNNING, RunState.ROLLING_BACK), limit=100)
+    return [run for run in found if is_executing(run)]
+
+
+def _textual_theme(theme: ThemeData) -> Theme:
+    colors = theme.colors
+    return Theme(
+        name=theme.name,
+        dark=theme.dark,
+        primary=colors["primary"],
+        secondary=colors["secondary"],
+        accent=colors["accent"],
+        success=colors["success"],
+        warning=colors["warning"],
+        error=colors["error"],
+        foreground=colors["foreground"],
+        background=colors["background"],
+        surface=colors["surface"],
+        panel=colors["panel"],
+        variables={
+            "muted": colors["muted"],
+            "faint": colors["faint"],
+            "line": colors["line"],
+            "line-focus": colors["line_focus"],
+            "mark": colors["mark"],
+            "mark-blur": colors["mark_blur"],
+            "production": colors["production"],
+            "scrollbar": colors["line"],
+            "scrollbar-hover": colors["muted"],
+            "scrollbar-active": colors["accent"],
+            "scrollbar-background": colors["background"],
+            "scrollbar-background-hover": colors["background"],
+            "scrollbar-background-active": colors["background"],
+            "scrollbar-corner-color": colors["background"],
+        },
+    )
+
+
+@contextlib.asynccontextmanager
+async def _signals(app: WindlassApp) -> AsyncIterator[None]:
+    """Hang-up and termination end the interface in order; a second one has its usual effect."""
+    loop = asyncio.get_running_loop()
+    taken = (signal.SIGHUP, signal.SIGTERM)
+    for number in taken:
+        loop.add_signal_handler(number, app.hang_up)
+    try:
+        yield
+    finally:
+        for number in taken:
+            loop.remove_signal_handler(number)
+
+
+async def run_app(
+    engine: Engine, *, actor: str, start_batch: str | None = None, started_notice: str = ""
+) -> int:
+    """Runs the interface until it is left; returns an exit status. Call it inside a running event loop.
+
+    The engine stays open: whoever opened it closes it. `start_batch` opens the start sheet with that batch (a name or
+    a path). Returns 0, 70 after a fault of the interface, 130 where runs were interrupted by leaving at once or by a
+    hang-up; then, and after draining, they are resumable. A hang-up lets tasks in flight end before it returns.
+    """
+    from tui.driver import SteadyDriver
+
+    app = WindlassApp(
+        engine, actor=actor, batch=start_batch, started_notice=started_notice, driver_class=SteadyDriver
+    )
+    async with _signals(app):
+        status = await app.run_async()
+    if app.hung_up:
+        with contextlib.suppress(WindlassError):
+            if await executing(engine):
+                await engine.drain()
+                return EXIT_INTERRUPTED
+        return EXIT_OK
+    for line in app.farewell:
+        sys.stderr.write(line + "\n")
+    if app.return_code:
+        return EXIT_INTERNAL if status is None else app.return_code
+    return EXIT_OK if status is None else status

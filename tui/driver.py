@@ -1,0 +1,118 @@
+"""The terminal driver: a terminal that is slow, stalled or gone never stalls or spins the process.
+
+The engine may live in this process, so drawing must not wait for the terminal. Invariants: `write` never blocks while
+the interface runs (what a stalled terminal can't take is dropped, and the screen is drawn anew once it takes bytes
+again); a terminal that is gone raises nothing and is noticed within the app's next look.
+"""
+
+from __future__ import annotations
+
+import queue
+import select
+import sys
+from typing import IO, Any
+
+from textual.drivers.linux_driver import LinuxDriver
+
+STOP_WAIT_S = 2.0
+"""How long the last bytes (leaving the alternate screen) may take."""
+
+
+class SafeFile:
+    """The terminal as a file whose errors are remembered instead of raised."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self.gone = False
+
+    def write(self, text: str) -> int:
+        """Writes, or notes that nobody is there any more."""
+        try:
+            return self._file.write(text)
+        except (OSError, ValueError):
+            self.gone = True
+            return 0
+
+    def flush(self) -> None:
+        """Flushes, or notes that nobody is there any more."""
+        try:
+            self._file.flush()
+        except (OSError, ValueError):
+            self.gone = True
+
+    def fileno(self) -> int:
+        """The descriptor of the terminal."""
+        return self._file.fileno()
+
+    def isatty(self) -> bool:
+        """As the terminal says."""
+        return self._file.isatty()
+
+
+class SteadyDriver(LinuxDriver):
+    """Textual's driver for Linux and macOS, made safe against terminals that stop or vanish."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._safe_file = SafeFile(sys.__stderr__ or sys.stderr)
+        self._file = self._safe_file  # type: ignore[assignment]
+        self.dropped = False
+        """True after bytes were dropped, until the screen is drawn anew."""
+        self._stopping = False
+
+    def write(self, data: str) -> None:
+        """Queues bytes for the terminal; drops them where it takes none."""
+        thread = self._writer_thread
+        if thread is None:
+            return
+        try:
+            if self._stopping:
+                thread._queue.put(data, timeout=STOP_WAIT_S)
+            else:
+                thread._queue.put_nowait(data)
+        except queue.Full:
+            self.dropped = True
+
+    @property
+    def can_draw_anew(self) -> bool:
+        """True where bytes were dropped and the terminal takes bytes again."""
+        return self.dropped and self._writer_thread is not None and self._writer_thread._queue.empty()
+
+    @property
+    def gone(self) -> bool:
+        """True where the terminal has hung up."""
+        if self._safe_file.gone:
+            return True
+        poll = select.poll()
+        poll.register(self.fileno, 0)
+        try:
+            return any(event & (select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(0))
+        except OSError:
+            return True
+
+    def stop_reading(self) -> None:
+        """Ends the thread that reads keys, without waiting for it: after a hang-up it would spin."""
+        self.exit_event.set()
+
+    def run_input_thread(self) -> None:
+        """Reads keys until told to stop, or until the terminal is gone."""
+        try:
+            super().run_input_thread()
+        except OSError:
+            self._safe_file.gone = True
+
+    def stop_application_mode(self) -> None:
+        """Gives the terminal back."""
+        self._stopping = True
+        super().stop_application_mode()
+
+    def close(self) -> None:
+        """Ends the writing thread; one that a stalled terminal holds ends with the process."""
+        thread = self._writer_thread
+        if thread is None:
+            return
+        try:
+            thread._queue.put(None, timeout=STOP_WAIT_S)
+        except queue.Full:
+            return
+        thread.join(STOP_WAIT_S)

@@ -1,0 +1,129 @@
+"""What the run screen says about a run: its figures, and the one line on what comes next.
+
+Pure functions: views in, spans out.
+"""
+
+from __future__ import annotations
+
+from core.model.states import FAILING, Asked, RunState, TaskState, UndoState
+from core.model.views import RunInfo, StepInfo
+from themes.signs import run_sign
+from tui import words
+from tui.actions import count, is_executing, unknown_host_key
+from tui.look import Look
+from tui.paint import Span, Spans
+from tui.rows import share_done
+
+
+def bar_role(run: RunInfo) -> str:
+    """The colour of a run's progress bar."""
+    if run.state in {RunState.FAILED, RunState.ROLLBACK_FAILED}:
+        return "error"
+    if run.state is RunState.DONE:
+        return "success"
+    return "accent" if is_executing(run) else "warning"
+
+
+def figures(run: RunInfo, look: Look) -> Spans:
+    """ "71 %   204/288   3m 10s, about 2m left"."""
+    now = look.clock()
+    took = words.duration(words.elapsed_s(run, now)) or "0s"
+    if run.state is RunState.ROLLING_BACK:
+        undone = run.undo_counts.get(UndoState.UNDONE, 0)
+        total = sum(number for state, number in run.undo_counts.items() if state is not UndoState.NONE)
+        return [
+            (f"{int(share_done(run) * 100):>3} %", "bold"),
+            (f"   {undone}/{total} undone", ""),
+            (f"   {took}", "muted"),
+        ]
+    spans: list[Span] = [
+        (f"{words.percent(run.ended_tasks, run.tasks):>3} %", "bold"),
+        (f"   {run.ended_tasks}/{run.tasks}", ""),
+        (f"   {took}", "muted"),
+    ]
+    if is_executing(run):
+        left = words.left_s(run, now)
+        spans.append((look.own(f", {words.about(left, none='– left')}"), "muted"))
+    return spans
+
+
+def state_line(run: RunInfo, look: Look) -> Spans:
+    """The state of the run in words, with what went wrong, and the keys that matter next."""
+    sign = run_sign(run.state, interrupted=run.interrupted)
+    spans: list[Span] = [
+        (sign.text(ascii_only=look.ascii_only), f"bold {sign.role}" if sign.role != "muted" else "bold")
+    ]
+    told = _told(run)
+    if told:
+        spans.append((f": {look.text(told)}", ""))
+    for key, what in next_keys(run):
+        spans += [("   ", ""), (key, "bold accent"), (f" {what}", "muted")]
+    return spans
+
+
+def _told(run: RunInfo) -> str:
+    if is_executing(run) and run.asked is Asked.PAUSE:
+        return "pausing, tasks in flight end first"
+    if is_executing(run) and run.asked is Asked.CANCEL:
+        return "cancelling, tasks in flight are being stopped"
+    if is_executing(run) and run.asked is Asked.ROLL_BACK and run.state is RunState.RUNNING:
+        return "rolling back begins when nothing runs any more"
+    if run.interrupted and run.state.open:
+        return "no engine executes it"
+    trouble = words.trouble(run.counts)
+    if run.state is RunState.DONE:
+        in_place = run.counts.get(TaskState.IN_PLACE, 0)
+        told = f"{run.ended_tasks}/{run.tasks} on {words.plural(run.servers, 'server')}"
+        return (
+            told
+            + (f", {in_place} already in place" if in_place else "")
+            + (f", {trouble}" if trouble else "")
+        )
+    return trouble or (run.why if run.state not in {RunState.RUNNING, RunState.ROLLING_BACK} else "")
+
+
+def next_keys(run: RunInfo) -> list[tuple[str, str]]:
+    """What a person would do next: (key, what it does), at most three."""
+    keys: list[tuple[str, str]] = []
+    if run.interrupted and run.state.open:
+        keys.append(("p", "resumes it"))
+    if run.counts.get(TaskState.IN_DOUBT):
+        keys.append(("d", "decides"))
+    if run.state is RunState.PAUSED:
+        keys.append(("p", "resumes it"))
+    if (
+        not is_executing(run)
+        and count(run, *FAILING)
+        and run.state not in {RunState.ROLLED_BACK, RunState.ROLLING_BACK}
+    ):
+        keys.append(("r", "retries what failed"))
+    if run.state is RunState.FAILED:
+        keys.append(("R", "rolls back"))
+    if run.state in {RunState.DONE, RunState.CANCELLED, RunState.ROLLED_BACK}:
+        keys += [("o", "shows output"), ("esc", "back to the dashboard")]
+    return keys[:3]
+
+
+def trust_hint(why: str) -> Spans:
+    """The key that asks about an unknown host key, where that is what keeps a server away."""
+    return [("T", "bold accent"), (" looks at its host key", "muted")] if unknown_host_key(why) else []
+
+
+def about_run(run: RunInfo, step: StepInfo | None, look: Look) -> list[Spans]:
+    """What stands beside the steps where there is room: the chosen step, and how the run came about."""
+    clean = look.text
+    lines: list[Spans] = []
+    if step is not None:
+        lines.append([("step    ", "muted"), (clean(step.name), ""), (f"  {clean(step.kind)}", "muted")])
+        if step.summary:
+            lines.append([("        ", ""), (clean(step.summary, max_chars=240), "")])
+        if step.irreversible:
+            lines.append([("        ", ""), ("irreversible", "warning")])
+    lines.append([("by      ", "muted"), (clean(run.actor), ""), (f"  {words.stamp(run.created)}", "muted")])
+    lines.append([("batch   ", "muted"), (clean(run.path), "")])
+    lines.append([("servers ", "muted"), (str(run.servers), "")])
+    for name, value in list(run.params.items())[:8]:
+        lines.append([("param   ", "muted"), (clean(f"{name} = {value}", max_chars=120), "")])
+    if run.parent is not None:
+        lines.append([("again   ", "muted"), (f"run {run.parent}", "")])
+    return lines

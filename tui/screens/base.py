@@ -1,0 +1,369 @@
+"""What every screen shares: the top line, the bottom line with its reasons, help, and staying current.
+
+`Keyed` knows its keys and why one of them does nothing now. `Sheet` is a `Keyed` that lies over another screen.
+`Live` stays current: it merges what the bridge says and reads the engine again, at its own pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from core.display import display_lines
+from core.errors import InputError, WindlassError
+from tui import words
+from tui.actions import CHANGING
+from tui.bridge import EVERYTHING, Changes, EngineChanged
+from tui.look import look
+from tui.paint import Span
+from tui.session import Session
+from tui.widgets.keys import KeyHint, KeyLine
+from tui.widgets.line import SpanLine
+
+Result = TypeVar("Result")
+
+NARROW = 100
+"""Below so many columns a screen is one column."""
+SHORT = 30
+"""Below so many rows panels give up room."""
+MIN_WIDTH, MIN_HEIGHT = 40, 12
+
+
+KEY_NAMES = {
+    "escape": "esc",
+    "question_mark": "?",
+    "slash": "/",
+    "space": "space",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+}
+
+
+def key_name(key: str) -> str:
+    """A key as people read it, in plain ASCII: "esc", "?", "^c", "G"."""
+    *modifiers, name = key.split("+")
+    name = KEY_NAMES.get(name, name.removeprefix("upper_") if len(name) == 7 else name)
+    return "^" + name if modifiers == ["ctrl"] else "+".join((*modifiers, name))
+
+
+def _has_modifier(name: str) -> bool:
+    return name.startswith("^") or "+" in name
+
+
+class Keyed(Screen[Result], Generic[Result]):
+    """A screen that knows its keys. `FOOTER` names actions for the bottom line, most important first."""
+
+    AUTO_FOCUS = None
+    FOOTER: ClassVar[tuple[str, ...]] = ()
+    BINDINGS = [
+        Binding(
+            "question_mark",
+            "help",
+            "keys",
+            id="app.help",
+            tooltip="Every key of this screen, and why one is dimmed",
+        ),
+        Binding(
+            "ctrl+c,ctrl+q",
+            "app.leave",
+            "leave",
+            id="app.leave",
+            tooltip="Leave Windlass; asks while a run executes",
+        ),
+    ]
+    DEFAULT_CSS = """
+    Keyed {
+        layout: vertical;
+        background: $background;
+        color: $foreground;
+        #tiny { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
+        &.-tiny > * { display: none; }
+        &.-tiny > #tiny { display: block; }
+    }
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._shown_trouble = ""
+
+    # ------------------------------------------------------------ what the keys say
+
+    def footer(self) -> Sequence[str]:
+        """The actions that matter now, most important first; `help` is added."""
+        return self.FOOTER
+
+    def label(self, action: str) -> str:
+        """Another word for an action where its meaning depends on the state; "" for the usual one."""
+        return ""
+
+    def reason(self, action: str) -> str:
+        """Why an action does nothing now; "" when it does. Screens answer for their own."""
+        return ""
+
+    def reason_against(self, action: str) -> str:
+        """As `reason`, where a workspace that can only be watched goes first."""
+        if action in CHANGING and self.session.read_only:
+            return self.session.read_only
+        return self.reason(action)
+
+    def allowed(self, action: str) -> bool:
+        """True where the action is possible; else says quietly why not."""
+        why = self.reason_against(action)
+        if why:
+            self.say(why)
+        return not why
+
+    def bindings_here(self) -> list[tuple[str, Binding]]:
+        """Every binding that works now, as (keys, binding), once for each action, this screen's own first."""
+        keys: dict[str, list[str]] = {}
+        found: dict[str, Binding] = {}
+        for active in self.active_bindings.values():
+            binding = active.binding
+            found.setdefault(binding.action, binding)
+            shown = key_name(binding.key)
+            if shown not in keys.setdefault(binding.action, []):
+                keys[binding.action].append(shown)
+        # A plain key is shown before one with a modifier.
+        return [
+            (" ".join(sorted(keys[action], key=_has_modifier)), binding) for action, binding in found.items()
+        ]
+
+    def refresh_keys(self) -> None:
+        """Draws the bottom line again."""
+        if not self.is_mounted:
+            return
+        bindings = {binding.action: (keys, binding) for keys, binding in self.bindings_here()}
+        hints: list[KeyHint] = []
+        for action in (*self.footer(), "help"):
+            if action in bindings:
+                keys, binding = bindings[action]
+                label = self.label(action) or binding.description
+                hints.append(KeyHint(keys.split(" ")[0], label, action, self.reason_against(action)))
+        for line in self.query(KeyLine):
+            line.show(hints)
+
+    async def action_help(self) -> None:
+        from tui.screens.help import HelpSheet
+
+        self.app.push_screen(HelpSheet(self.session, self))
+
+    # ------------------------------------------------------------ telling
+
+    def say(self, message: str, *, bad: bool = False) -> None:
+        """A quiet notice."""
+        style = look(self)
+        lines = display_lines(message, ascii_only=style.ascii_only)[:8]
+        self.app.notify(
+            "\n".join(lines),
+            severity="error" if bad else "information",
+            timeout=8 if bad else 5,
+            markup=False,
+        )
+
+    def say_error(self, error: WindlassError) -> None:
+        """An error of the engine, with its faults and its hint."""
+        faults = error.faults if isinstance(error, InputError) else ()
+        told = [error.message, *(str(fault) for fault in faults[:5])]
+        if len(faults) > 5:
+            told.append(f"and {len(faults) - 5} more")
+        if error.hint:
+            told.append(error.hint)
+        self.say("\n".join(told), bad=True)
+
+    def perform(
+        self, what: Awaitable[object], done: str = "", then: Callable[[], None] | None = None
+    ) -> None:
+        """Asks the engine for a change, without stopping the interface; tells how it went."""
+
+        async def work() -> None:
+            try:
+                await what
+            except WindlassError as error:
+                self.say_error(error)
+                return
+            if done:
+                self.say(done)
+            if then is not None:
+                then()
+
+        self.run_worker(work(), group="perform", exit_on_error=True)
+
+    # ------------------------------------------------------------ size
+
+    def on_resize(self, event: events.Resize) -> None:
+        width, height = event.size
+        self.set_class(width < NARROW, "-narrow")
+        self.set_class(height < SHORT, "-short")
+        tiny = width < MIN_WIDTH or height < MIN_HEIGHT
+        self.set_class(tiny, "-tiny")
+        if tiny:
+            text = f"{width}×{height} is too small,\n{MIN_WIDTH}×{MIN_HEIGHT} is needed"
+            for notice in self.query("#tiny").results(Static):
+                notice.update(look(self).own(text))
+        self.call_after_refresh(self.refresh_keys)
+
+    def on_descendant_focus(self) -> None:
+        self.refresh_keys()
+
+    def on_descendant_blur(self) -> None:
+        self.refresh_keys()
+
+    def on_screen_resume(self) -> None:
+        self.refresh_keys()
+
+
+class Page(Keyed[Result], Generic[Result]):
+    """A whole screen: top line, body, bottom line. Subclasses give `crumbs` and `body`."""
+
+    DEFAULT_CSS = """
+    Page { #top { height: 1; } #bottom { height: 1; } }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield SpanLine(id="top")
+        yield from self.body()
+        yield KeyLine(id="bottom")
+        yield Static("", id="tiny", markup=False)
+
+    def body(self) -> ComposeResult:
+        """What stands between the two lines."""
+        yield from ()
+
+    def crumbs(self) -> Sequence[str]:
+        """Where this is, below the workspace: ("runs", "44 patch-kernel")."""
+        return ()
+
+    def on_mount(self) -> None:
+        self.refresh_top()
+        self.set_interval(1.0, self.tick)
+
+    def tick(self) -> None:
+        """Once a second: clocks and durations."""
+        self.refresh_top()
+
+    def refresh_top(self) -> None:
+        """Draws the top line again."""
+        style = look(self)
+        workspace = self.session.workspace
+        arrow = f" {style.glyphs.arrow} "
+        left: list[Span] = [
+            ("windlass  ", "bold accent"),
+            (style.text(workspace.name) if workspace else "", "bold"),
+        ]
+        for crumb in self.crumbs():
+            left += [(arrow, "muted"), (style.text(crumb, max_chars=60), "")]
+        right: list[Span] = []
+        if self.session.lost:
+            right.append((style.text(f"disconnected, {self.session.lost}  "), "bold error"))
+        elif workspace is not None and not workspace.owned:
+            right.append((style.text(f"READ-ONLY: {workspace.owner} owns it  "), "bold warning"))
+        else:
+            right.append(("live  ", "success"))
+        right.append((words.clock(style.clock()), "muted"))
+        self.query_one("#top", SpanLine).show(left, right)
+
+
+class Sheet(Keyed[Result], ModalScreen[Result], Generic[Result]):
+    """A question or a picture over another screen. `sheet` gives what stands in its frame."""
+
+    BINDINGS = [
+        Binding("escape,q", "close", "back", id="sheet.close", tooltip="Close this without doing anything"),
+    ]
+    DEFAULT_CSS = """
+    Sheet {
+        align: center middle;
+        background: $background 60%;
+        &.-tiny { background: $background; }
+        #sheet {
+            width: 90%;
+            max-width: 92;
+            height: auto;
+            max-height: 100%;
+            padding: 0;
+            border: $frame $line-focus;
+            border-title-color: $foreground;
+            background: $background;
+        }
+        #keys { margin-top: 1; }
+        .text { padding: 0 1; height: auto; }
+    }
+    """
+    TITLE_TEXT: ClassVar[str] = ""
+
+    def compose(self) -> ComposeResult:
+        frame = Vertical(id="sheet")
+        frame.border_title = self.TITLE_TEXT
+        with frame:
+            yield from self.sheet()
+            yield KeyLine(id="keys")
+        yield Static("", id="tiny", markup=False)
+
+    def sheet(self) -> ComposeResult:
+        """What stands in the frame, above the keys."""
+        yield from ()
+
+    def action_close(self) -> None:
+        if isinstance(self.focused, Input):
+            self.set_focus(self.default_focus())
+        else:
+            self.dismiss(None)
+
+    def default_focus(self) -> Widget | None:
+        """What gets the focus when a field is left."""
+        return None
+
+
+class Live(Page[Result], Generic[Result]):
+    """A page that follows the engine: `reload` reads what changed; it never runs twice at a time."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._waiting = EVERYTHING
+        self._changed = asyncio.Event()
+        self._changed.set()
+        self.loaded = asyncio.Event()
+        """Set once everything was read for the first time."""
+
+    async def reload(self, changes: Changes) -> None:
+        """Reads again what the changes may concern. Raises WindlassError."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        self.run_worker(self._stay_current(), group="live", exclusive=True)
+
+    def on_engine_changed(self, message: EngineChanged) -> None:
+        self.needs_reload(message.changes)
+
+    def on_screen_resume(self) -> None:
+        self.needs_reload(EVERYTHING)
+
+    def needs_reload(self, changes: Changes) -> None:
+        """Asks for a reload; requests that come while one runs are merged."""
+        self._waiting = self._waiting.merged(changes)
+        self._changed.set()
+
+    async def _stay_current(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            changes, self._waiting = self._waiting, Changes()
+            try:
+                await self.reload(changes)
+            except WindlassError as error:
+                if str(error) != self._shown_trouble:
+                    self._shown_trouble = str(error)
+                    self.say_error(error)
+            else:
+                self._shown_trouble = ""
+            self.refresh_keys()
+            self.loaded.set()

@@ -1,0 +1,286 @@
+"""Decide, on call: what is certain of a task, what is not, its last lines, and choices with their consequence.
+
+A decision needs a reason; both are kept with the task. Nothing here guesses: what is known comes from the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.widgets import Input, Static
+
+from core.errors import WindlassError
+from core.model.ids import TaskKey
+from core.model.states import Decision, TaskState
+from core.model.views import RunInfo, TaskInfo
+from themes.signs import TASK_SIGNS
+from tui.bridge import Changes
+from tui.choices import Choice, choices_for
+from tui.look import look
+from tui.paint import Spans, content
+from tui.screens.base import Live
+from tui.screens.sheets import ConfirmSheet
+from tui.session import Session
+from tui.tail import Tail
+from tui.widgets.line import SpanLine
+from tui.widgets.output import OutputPane
+from tui.widgets.table import Column, VirtualTable
+
+LAST_LINES = 40
+
+
+class DecideScreen(Live[None]):
+    """For one task, or (`task` None) for the first one in doubt; after a decision comes the next one in doubt."""
+
+    BINDINGS = [
+        Binding("enter", "choose", "choose", id="decide.choose", tooltip="Take the choice under the cursor"),
+        Binding("n", "next", "next in doubt", id="decide.next", tooltip="The next task in doubt"),
+        Binding(
+            "y", "copy", "copy command", id="decide.copy", tooltip="Copy the command line for this decision"
+        ),
+        Binding("escape,q", "back", "back", id="decide.back", tooltip="Back without deciding"),
+    ]
+    DEFAULT_CSS = """
+    DecideScreen {
+        #facts { height: auto; max-height: 40%; padding: 0 1; margin-top: 1; }
+        #facts-text { height: auto; }
+        #output { height: 1fr; min-height: 3; border: $frame $line; border-title-color: $foreground; }
+        #choices { height: auto; max-height: 12; border: $frame $line; border-title-color: $foreground; }
+        #output:focus, #choices:focus { border: $frame $line-focus; }
+        #reason { display: none; height: 3; border: $frame $line-focus; padding: 0 1; background: $background; }
+        #reason.-open { display: block; }
+    }
+    """
+
+    def __init__(self, session: Session, number: int, task: TaskKey | None) -> None:
+        super().__init__(session)
+        self.number = number
+        self.wanted = task
+        self.task_info: TaskInfo | None = None
+        self.run_info: RunInfo | None = None
+        self._doubtful: list[TaskKey] = []
+        self._tail: Tail | None = None
+        self._choice: Choice | None = None
+        self._deciding = False
+
+    def body(self) -> ComposeResult:
+        yield SpanLine(id="state")
+        with VerticalScroll(id="facts", can_focus=False):
+            yield Static("", id="facts-text")
+        yield OutputPane(max_lines=LAST_LINES, id="output")
+        yield VirtualTable[Choice](
+            (Column("choice", 20), Column("consequence")),
+            key=lambda choice: choice.name,
+            cells=lambda choice: [
+                [(choice.title, "bold")],
+                [(look(self).own(choice.consequence), choice.role)],
+            ],
+            header=False,
+            id="choices",
+        )
+        yield Input(placeholder="why? it is kept with the decision", id="reason")
+
+    @property
+    def choices(self) -> VirtualTable[Choice]:
+        """The choices."""
+        return self.query_one("#choices", VirtualTable)
+
+    @property
+    def reason_field(self) -> Input:
+        """Where the reason is typed."""
+        return self.query_one("#reason", Input)
+
+    def crumbs(self) -> Sequence[str]:
+        return ("runs", str(self.number), "decide")
+
+    def on_mount(self) -> None:
+        self._tail = Tail(self.session.engine, self.query_one("#output", OutputPane))
+        self.choices.border_title = "Choices"
+        self.choices.focus()
+
+    # ------------------------------------------------------------ staying current
+
+    async def reload(self, changes: Changes) -> None:
+        if not changes.touches(self.number) or self._tail is None:
+            return
+        engine = self.session.engine
+        self.run_info = await engine.run(self.number)
+        doubtful = await engine.tasks(self.number, states=(TaskState.IN_DOUBT,))
+        self._doubtful = [task.key for task in doubtful]
+        if self.wanted is None and self._doubtful:
+            self.wanted = self._doubtful[0]
+        if self.wanted is None:
+            self.say("no task is in doubt any more")
+            self.dismiss(None)
+            return
+        task = self.task_info = await engine.task(self.number, self.wanted)
+        explained = await engine.explain(self.number, task.key)
+        self._show_state(task)
+        facts = self._facts("Certain", explained.certain, "") + self._facts(
+            "Not known", explained.unknown, "warning"
+        )
+        if not explained.certain and not explained.unknown:
+            facts = self._facts("Known", explained.sentences, "")
+        self.query_one("#facts-text", Static).update(content(facts))
+        await self._tail.show(self.number, task)
+        style = look(self)
+        title = style.own(f"{style.text(task.server)} · last {LAST_LINES} lines")
+        self.query_one("#output").border_title = title
+        self.choices.set_items(choices_for(task, self.run_info))
+        self.choices.set_empty(
+            [[(f"It is {task.state.word}: there is nothing to decide any more.", "muted")]]
+        )
+
+    def _show_state(self, task: TaskInfo) -> None:
+        style = look(self)
+        sign = TASK_SIGNS[task.state]
+        left: Spans = [
+            (sign.text(ascii_only=style.ascii_only), f"bold {sign.role}"),
+            ("  ", ""),
+            (style.text(task.step), "bold"),
+            (" on ", "muted"),
+            (style.text(task.server), "bold"),
+            (f"  {style.text(task.why)}", "muted"),
+        ]
+        right: Spans = []
+        if task.key in self._doubtful and len(self._doubtful) > 1:
+            right = [(f"{self._doubtful.index(task.key) + 1} of {len(self._doubtful)} in doubt", "warning")]
+        self.query_one("#state", SpanLine).show(left, right)
+
+    def _facts(self, title: str, sentences: Sequence[str], role: str) -> list[Spans]:
+        style = look(self)
+        if not sentences:
+            return []
+        lines: list[Spans] = [[(title, "bold")]]
+        return lines + [[(f"  {style.glyphs.dot} ", "muted"), (style.text(text), role)] for text in sentences]
+
+    # ------------------------------------------------------------ keys
+
+    def footer(self) -> Sequence[str]:
+        if isinstance(self.focused, Input):
+            return ("back",)
+        return ("choose", "next", "copy", "back")
+
+    def label(self, action: str) -> str:
+        return "leave the field" if action == "back" and isinstance(self.focused, Input) else ""
+
+    def reason(self, action: str) -> str:
+        if action == "next" and not [key for key in self._doubtful if key != self.wanted]:
+            return "no other task is in doubt"
+        if action == "choose":
+            if self.session.read_only:
+                return self.session.read_only
+            return "" if self.choices.items else "there is nothing to decide"
+        return ""
+
+    def action_choose(self) -> None:
+        self.choices.action_open()
+
+    def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
+        choice = self.choices.chosen
+        if choice is None or not self.allowed("choose"):
+            return
+        self._choice = choice
+        if choice.decision is not None:
+            field = self.reason_field
+            field.border_title = (
+                look(self).own(f"Reason for: {choice.title} · enter decides").replace("[", "\\[")
+            )
+            field.add_class("-open")
+            field.focus()
+        elif choice.name == "roll-back":
+            self._ask(choice, "Roll back?", "roll back")
+        else:
+            self._ask(choice, f"{choice.title}?", "retry")
+
+    def _ask(self, choice: Choice, title: str, yes: str) -> None:
+        def answered(sure: bool | None) -> None:
+            if sure:
+                self._act(choice)
+
+        lines: list[Spans] = [[(look(self).own(choice.consequence), choice.role)]]
+        self.app.push_screen(ConfirmSheet(self.session, title, lines, yes=yes), answered)
+
+    def _act(self, choice: Choice) -> None:
+        engine, actor, task = self.session.engine, self.session.actor, self.task_info
+        if task is None:
+            return
+        if choice.name == "roll-back":
+            self.perform(engine.roll_back(self.number, actor=actor), "rolling back", lambda: self._leave())
+        elif choice.name == "retry-all":
+            self.perform(
+                engine.retry(self.number, actor=actor), "failed tasks opened again", lambda: self._leave()
+            )
+        else:
+            again = engine.retry(self.number, actor=actor, tasks=(task.key,), accept_risk=task.may_have_run)
+            self.perform(again, f"{task.key} opened again", lambda: self._leave())
+
+    def _leave(self) -> None:
+        if self.is_current:
+            self.dismiss(None)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        reason = event.value.strip()
+        task, choice = self.task_info, self._choice
+        if task is None or choice is None or choice.decision is None or self._deciding:
+            return
+        if not reason:
+            self.say("a reason is needed: it is kept with the decision, for whoever asks later")
+            return
+        self._deciding = True
+        self.run_worker(self._decide(task.key, choice.decision, reason), group="decide")
+
+    async def _decide(self, task: TaskKey, decision: Decision, reason: str) -> None:
+        try:
+            await self.session.engine.decide(
+                self.number, task, decision, actor=self.session.actor, reason=reason
+            )
+        except WindlassError as error:
+            self.say_error(error)
+            return
+        finally:
+            self._deciding = False
+        self.say(f"{task}: decided, {decision.value}")
+        self._close_field()
+        others = [key for key in self._doubtful if key != task]
+        if others:
+            self._go_to(others[0])
+        else:
+            self._leave()
+
+    def _go_to(self, task: TaskKey) -> None:
+        self.wanted = task
+        self.needs_reload(Changes(runs=frozenset({self.number}), servers=True))
+
+    def _close_field(self) -> None:
+        field = self.reason_field
+        field.value = ""
+        field.remove_class("-open")
+        self.choices.focus()
+
+    def action_next(self) -> None:
+        if self.allowed("next"):
+            at = self._doubtful.index(self.wanted) if self.wanted in self._doubtful else -1
+            self._go_to(self._doubtful[(at + 1) % len(self._doubtful)])
+
+    def action_copy(self) -> None:
+        task = self.task_info
+        if task is None:
+            return
+        doubt = task.state is TaskState.IN_DOUBT
+        command = (
+            f"windlass runs decide {self.number} {task.key}"
+            if doubt
+            else f"windlass runs retry {self.number}"
+        )
+        self.app.copy_to_clipboard(command)
+        self.say(f"copied: {command}")
+
+    def action_back(self) -> None:
+        if self.reason_field.has_class("-open"):
+            self._close_field()
+        else:
+            self.dismiss(None)

@@ -1,0 +1,523 @@
+"""A run, live: progress, steps with counts, the tasks of the chosen step, the output of the chosen task.
+
+Everything shown is read from the engine when the bridge says that it changed; work for each change is bounded by what
+is on the screen, not by the size of the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Container, Vertical
+from textual.widgets import Static
+
+from core.errors import WindlassError
+from core.model.ids import TaskKey
+from core.model.states import FAILING, RunState, TaskState
+from core.model.views import RunInfo, StepInfo, TaskInfo
+from tui import actions, rows, run_text, words
+from tui.bridge import EVERYTHING, Changes
+from tui.following import step_to_watch, task_to_watch
+from tui.look import look
+from tui.paint import Span, Spans, content
+from tui.screens.base import Live
+from tui.screens.decide import DecideScreen
+from tui.screens.output import OutputScreen
+from tui.screens.servers import ask_to_trust
+from tui.screens.sheets import ConfirmSheet
+from tui.session import Session
+from tui.tail import Tail
+from tui.widgets.grid import GridLine
+from tui.widgets.line import ProgressLine, SpanLine
+from tui.widgets.output import OutputPane
+from tui.widgets.table import Column, VirtualTable
+
+PAGE = 1000
+"""Tasks read in one go."""
+NAMED_TASKS = 8
+"""Up to so many changed tasks are read one by one, beyond that by page."""
+FULL_READ_EVERY_S = 2.0
+"""A step with more tasks than a page is read whole at most so often; the rows on the screen are always current."""
+
+
+class RunScreen(Live[None]):
+    """The live screen of run `number`."""
+
+    BINDINGS = [
+        Binding(
+            "p", "pause", "pause", id="run.pause", tooltip="Start nothing more, or carry on a run that stands"
+        ),
+        Binding(
+            "r", "retry", "retry failed", id="run.retry", tooltip="Open failed and unreachable tasks again"
+        ),
+        Binding(
+            "d", "decide", "decide", id="run.decide", tooltip="What is certain of this task, and what to do"
+        ),
+        Binding(
+            "C", "cancel", "cancel", id="run.cancel", tooltip="Stop attempts in flight and end the run; asks"
+        ),
+        Binding("R", "roll_back", "roll back", id="run.roll-back", tooltip="Undo what this run did; asks"),
+        Binding(
+            "o",
+            "output",
+            "output",
+            id="run.output",
+            tooltip="The output of the chosen task on the whole screen",
+        ),
+        Binding(
+            "f", "follow", "follow", id="run.follow", tooltip="Look at what runs now, and at the newest line"
+        ),
+        Binding(
+            "y", "copy", "copy command", id="run.copy", tooltip="Copy the command line for what is chosen"
+        ),
+        Binding(
+            "T", "trust", "trust host key", id="run.trust", tooltip="Look at an unknown host key and trust it"
+        ),
+        Binding("escape,q", "back", "back", id="run.back", tooltip="Back; the run goes on"),
+    ]
+    DEFAULT_CSS = """
+    RunScreen {
+        #state { height: 1; }
+        #body { layout: horizontal; height: 1fr; }
+        #left { width: 44; height: 1fr; }
+        #right { width: 1fr; height: 1fr; }
+        #steps, #tasks-panel, #output { border: $frame $line; border-title-color: $foreground; }
+        #steps:focus, #tasks-panel:focus-within, #output:focus { border: $frame $line-focus; }
+        #steps { height: auto; max-height: 70%; }
+        #why { height: auto; max-height: 10; padding: 0 1; color: $muted; }
+        #about { height: 1fr; padding: 1 1 0 1; }
+        #tasks-panel { height: 1fr; }
+        #output { height: 1fr; border-subtitle-color: $muted; }
+        &.-narrow #body { layout: vertical; }
+        &.-narrow #left { width: 1fr; height: auto; }
+        &.-narrow #right { height: 1fr; }
+        &.-narrow #steps { height: auto; max-height: 6; }
+        &.-narrow #why { height: 1; }
+        &.-narrow #about { display: none; }
+        &.-short #output { height: 6; }
+    }
+    """
+
+    def __init__(self, session: Session, number: int) -> None:
+        super().__init__(session)
+        self.number = number
+        self.run_info: RunInfo | None = None
+        self._reading = asyncio.Lock()
+        self._step = ""
+        self._server = ""
+        self._step_shown = ""
+        self._tail: Tail | None = None
+        self._following = True
+        self._full_read = 0.0
+        self._stale = False
+
+    def body(self) -> ComposeResult:
+        yield ProgressLine(id="progress")
+        yield SpanLine(id="state")
+        with Container(id="body"):
+            with Vertical(id="left"):
+                yield VirtualTable[StepInfo](
+                    (
+                        Column("", 1),
+                        Column("step"),
+                        Column("ended", 7, right=True),
+                        Column("", 6),
+                        Column("took", 7, right=True),
+                    ),
+                    key=lambda step: step.name,
+                    cells=lambda step: rows.step_row(step, look(self), rolling_back=self._rolling_back),
+                    header=False,
+                    id="steps",
+                )
+                yield Static("", id="why")
+                yield Static("", id="about")
+            with Vertical(id="right"):
+                with Vertical(id="tasks-panel"):
+                    yield GridLine(id="grid")
+                    yield VirtualTable[TaskInfo](
+                        (
+                            Column("server", 14),
+                            Column("state", 13),
+                            Column("try", 3, right=True),
+                            Column("took", 7, right=True),
+                            Column("last line"),
+                        ),
+                        key=lambda task: task.server,
+                        cells=lambda task: rows.task_row(task, look(self), rolling_back=self._rolling_back),
+                        id="tasks",
+                    )
+                yield OutputPane(id="output")
+
+    # ------------------------------------------------------------ parts
+
+    @property
+    def steps(self) -> VirtualTable[StepInfo]:
+        """The steps."""
+        return self.query_one("#steps", VirtualTable)
+
+    @property
+    def tasks(self) -> VirtualTable[TaskInfo]:
+        """The tasks of the chosen step."""
+        return self.query_one("#tasks", VirtualTable)
+
+    @property
+    def pane(self) -> OutputPane:
+        """The output of the chosen task."""
+        return self.query_one("#output", OutputPane)
+
+    @property
+    def chosen(self) -> TaskInfo | None:
+        """The chosen task."""
+        return self.tasks.chosen
+
+    @property
+    def _rolling_back(self) -> bool:
+        states = {RunState.ROLLING_BACK, RunState.ROLLED_BACK, RunState.ROLLBACK_FAILED}
+        return self.run_info is not None and self.run_info.state in states
+
+    def crumbs(self) -> Sequence[str]:
+        name = f"{self.number} {self.run_info.batch}" if self.run_info else str(self.number)
+        return ("runs", name)
+
+    def on_mount(self) -> None:
+        self._tail = Tail(self.session.engine, self.pane)
+        self.steps.border_title = "Steps"
+        self.query_one("#tasks-panel").border_title = "Tasks"
+        self.pane.border_title = "Output"
+        self.tasks.focus()
+
+    # ------------------------------------------------------------ staying current
+
+    async def reload(self, changes: Changes) -> None:
+        if not changes.touches(self.number) and self.run_info is not None:
+            return
+        async with self._reading:
+            engine = self.session.engine
+            if self.session.workspace is None:
+                self.session.workspace = await engine.workspace()
+            self.run_info = await engine.run(self.number)
+            steps = await engine.steps(self.number)
+            if self._following:
+                self._step = step_to_watch(steps, self._step)
+            self._step = self._step or (steps[0].name if steps else "")
+            self.steps.set_items(steps, cursor=self._step)
+            self._show_run()
+            await self._read_tasks(changes)
+            await self._show_task()
+
+    def _show_run(self) -> None:
+        run = self.run_info
+        if run is None:
+            return
+        style = look(self)
+        share = rows.share_done(run)
+        self.query_one("#progress", ProgressLine).show(
+            share, run_text.figures(run, style), run_text.bar_role(run)
+        )
+        self.query_one("#state", SpanLine).show(run_text.state_line(run, style))
+        self.refresh_top()
+
+    async def _read_tasks(self, changes: Changes) -> None:
+        """The tasks of the chosen step: a few by name, a page whole, of many the rows on the screen."""
+        engine, step = self.session.engine, self._step
+        if self._step_shown != step or not self.tasks.items:
+            await self._read_all_tasks()
+            return
+        named = {
+            key.server
+            for run, key in changes.tasks | changes.outputs
+            if run == self.number and key.step == step
+        }
+        if not changes.many and len(named) <= NAMED_TASKS:
+            for server in sorted(named):
+                self.tasks.update_item(await engine.task(self.number, TaskKey(step, server)))
+            self._show_grid()
+        elif len(self.tasks.items) <= PAGE:
+            await self._read_all_tasks()
+        else:
+            first, last = self.tasks.visible_range()
+            if last > first:
+                after = self.tasks.items[first].index - 1
+                for task in await engine.tasks(self.number, step=step, after=after, limit=last - first):
+                    self.tasks.update_item(task)
+            self._stale = True
+            if time.monotonic() - self._full_read >= FULL_READ_EVERY_S:
+                await self._read_all_tasks()
+        if self._following:
+            self._watch_task()
+
+    async def _read_all_tasks(self) -> None:
+        engine, step = self.session.engine, self._step
+        found: list[TaskInfo] = []
+        after = -1
+        while True:
+            page = await engine.tasks(self.number, step=step, after=after, limit=PAGE)
+            found += page
+            if len(page) < PAGE:
+                break
+            after = page[-1].index
+            await asyncio.sleep(0)
+        self._full_read = time.monotonic()
+        self._stale = False
+        server = task_to_watch(found, self._server) if self._following else self._server
+        keep = server if any(task.server == server for task in found) else None
+        self.tasks.set_items(found, cursor=keep if self._step_shown != step or self._following else None)
+        self._step_shown = step
+        self._remember_server()
+        style = look(self)
+        title = style.own(f"{style.text(step)} · {words.plural(len(found), 'task')}")
+        self.query_one("#tasks-panel").border_title = title.replace("[", "\\[")
+        self._show_grid()
+
+    def _watch_task(self) -> None:
+        server = task_to_watch(self.tasks.items, self._server)
+        if server and server != self._server:
+            self.tasks.choose(server)
+            self._remember_server()
+
+    def _remember_server(self) -> None:
+        if self.chosen is not None:
+            self._server = self.chosen.server
+
+    def _show_grid(self) -> None:
+        self.query_one("#grid", GridLine).show([task.state for task in self.tasks.items])
+
+    async def _show_task(self) -> None:
+        """Output and why-line of the chosen task."""
+        task = self.chosen
+        if task is None or self._tail is None:
+            return
+        style = look(self)
+        await self._tail.show(self.number, task)
+        self.pane.border_title = style.own(f"{style.text(task.server)} · output").replace("[", "\\[")
+        self._show_follow()
+        await self._show_why(task)
+
+    async def _show_why(self, task: TaskInfo) -> None:
+        told = await self.session.engine.explain(self.number, task.key)
+        clean = look(self).text
+        lines: list[Spans] = [
+            [("why: " if at == 0 else "     ", "bold"), (clean(text), "")]
+            for at, text in enumerate(told.sentences)
+        ]
+        hint = run_text.trust_hint(task.why)
+        if hint:
+            lines.insert(0 if self.has_class("-narrow") else len(lines), hint)
+        self.query_one("#why", Static).update(content(lines))
+        chosen_step = self.steps.chosen
+        if self.run_info is not None:
+            about = run_text.about_run(self.run_info, chosen_step, look(self))
+            self.query_one("#about", Static).update(content(about))
+
+    def _show_follow(self) -> None:
+        pane = self.pane
+        pane.border_subtitle = "tail" if pane.follow else "held: f follows"
+
+    def tick(self) -> None:
+        super().tick()
+        self._show_run()
+        for at in range(*self.tasks.visible_range()):
+            if self.tasks.items[at].state is TaskState.RUNNING:
+                self.tasks.refresh_row(at)
+        for at in range(*self.steps.visible_range()):
+            if self.steps.items[at].counts.get(TaskState.RUNNING):
+                self.steps.refresh_row(at)
+        if self._stale and time.monotonic() - self._full_read >= FULL_READ_EVERY_S:
+            self.needs_reload(EVERYTHING)
+
+    # ------------------------------------------------------------ choosing
+
+    def on_virtual_table_highlighted(self, message: VirtualTable.Highlighted) -> None:
+        if message.by_person:
+            self._following = False
+            if message.table.id == "steps":
+                self._step = str(message.key)
+            self._remember_server()
+            self.run_worker(self._chosen_changed(), group="choose", exclusive=True)
+        self.refresh_keys()
+
+    async def _chosen_changed(self) -> None:
+        try:
+            async with self._reading:
+                if self._step_shown != self._step:
+                    await self._read_all_tasks()
+                await self._show_task()
+        except WindlassError as error:
+            self.say_error(error)
+        self.refresh_keys()
+
+    def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
+        if message.table.id == "steps":
+            self.tasks.focus()
+        else:
+            self.action_output()
+
+    def on_virtual_table_edge(self, message: VirtualTable.Edge) -> None:
+        """Nothing: in a live picture the focus stays where it is."""
+
+    def on_output_pane_follows(self, message: OutputPane.Follows) -> None:
+        if not message.follow:
+            self._following = False
+        self._show_follow()
+        self.refresh_keys()
+
+    # ------------------------------------------------------------ what the keys say
+
+    def footer(self) -> Sequence[str]:
+        keys = ["pause", "retry", "decide", "cancel", "output", "roll_back", "follow"]
+        run = self.run_info
+        if run is not None and not run.state.open:
+            keys = ["retry", "roll_back", "decide", "output", "copy", "follow", "back"]
+        if self.chosen is not None and actions.unknown_host_key(self.chosen.why):
+            keys.insert(0, "trust")
+        return keys[:7]
+
+    def label(self, action: str) -> str:
+        if action == "pause" and self.run_info is not None and actions.can_resume(self.run_info):
+            return "resume"
+        if action == "follow":
+            return "hold" if self._following and self.pane.follow else "follow"
+        return ""
+
+    def reason(self, action: str) -> str:
+        run = self.run_info
+        if run is None:
+            return "the run is being read" if action in actions.CHANGING else ""
+        match action:
+            case "pause":
+                return actions.why_not_pause(run)
+            case "retry":
+                return actions.why_not_retry(run)
+            case "decide":
+                return actions.why_not_decide(run, self.chosen)
+            case "cancel":
+                return actions.why_not_cancel(run)
+            case "roll_back":
+                return actions.why_not_roll_back(run)
+            case "output":
+                return "" if self.chosen is not None else "no task is chosen"
+            case "trust":
+                if self.chosen is not None and actions.unknown_host_key(self.chosen.why):
+                    return ""
+                return "no unknown host key keeps the chosen server away"
+        return ""
+
+    # ------------------------------------------------------------ keys
+
+    def action_pause(self) -> None:
+        run, engine, actor = self.run_info, self.session.engine, self.session.actor
+        if run is None or not self.allowed("pause"):
+            return
+        if actions.can_resume(run):
+            self.perform(engine.resume(self.number, actor=actor), f"run {self.number} goes on", self._again)
+        else:
+            self.perform(
+                engine.pause(self.number, actor=actor), "pausing: tasks in flight end first", self._again
+            )
+
+    def _again(self) -> None:
+        self.needs_reload(EVERYTHING)
+
+    def action_retry(self) -> None:
+        run = self.run_info
+        if run is None or not self.allowed("retry"):
+            return
+        open_again = actions.count(run, *FAILING)
+        told = f"{words.plural(open_again, 'task')} opened again"
+        self.perform(self.session.engine.retry(self.number, actor=self.session.actor), told, self._again)
+
+    def action_decide(self) -> None:
+        if not self.allowed("decide"):
+            return
+        task = self.chosen
+        wanted = {TaskState.IN_DOUBT, *FAILING}
+        key = task.key if task is not None and task.state in wanted else None
+        self.app.push_screen(DecideScreen(self.session, self.number, key))
+
+    def action_cancel(self) -> None:
+        run = self.run_info
+        if run is None or not self.allowed("cancel"):
+            return
+        running = actions.count(run, TaskState.RUNNING)
+        lines: list[Spans] = [
+            [(f"{words.plural(running, 'task')} in flight will be stopped.", "")],
+            [("A stop that a server does not confirm leaves its task in doubt.", "")],
+            [("What is done stays done: R rolls it back.", "muted")],
+        ]
+        self._confirm(
+            f"Cancel run {self.number}?",
+            lines,
+            "cancel the run",
+            lambda: self.perform(
+                self.session.engine.cancel(self.number, actor=self.session.actor), "cancelling", self._again
+            ),
+        )
+
+    def action_roll_back(self) -> None:
+        run = self.run_info
+        if run is None or not self.allowed("roll_back"):
+            return
+        lines: list[Spans] = [[("The undo of what this run did runs on each server, in reverse order.", "")]]
+        fixed = [step.name for step in self.steps.items if step.irreversible]
+        if fixed:
+            told: list[Span] = [
+                ("! ", "bold warning"),
+                (f"cannot be undone: {words.listed(fixed, 6)}", "warning"),
+            ]
+            lines.append(told)
+        doubt = run.counts.get(TaskState.IN_DOUBT, 0)
+        if doubt:
+            lines.append([(f"{words.plural(doubt, 'task')} in doubt will be decided as failed.", "warning")])
+        if actions.is_executing(run):
+            lines.append([("It begins when nothing of the run runs any more.", "muted")])
+        self._confirm(
+            f"Roll back run {self.number}?",
+            lines,
+            "roll back",
+            lambda: self.perform(
+                self.session.engine.roll_back(self.number, actor=self.session.actor),
+                "rolling back",
+                self._again,
+            ),
+        )
+
+    def _confirm(self, title: str, lines: Sequence[Spans], yes: str, then: object) -> None:
+        def answered(sure: bool | None) -> None:
+            if sure:
+                assert callable(then)
+                then()
+
+        self.app.push_screen(ConfirmSheet(self.session, title, lines, yes=yes), answered)
+
+    def action_output(self) -> None:
+        if self.chosen is not None and self.allowed("output"):
+            self.app.push_screen(OutputScreen(self.session, self.number, self.chosen.key))
+
+    def action_follow(self) -> None:
+        follow = not (self._following and self.pane.follow)
+        self._following = follow
+        self.pane.set_follow(follow)
+        self._show_follow()
+        self.refresh_keys()
+        if follow:
+            self._again()
+
+    def action_copy(self) -> None:
+        command = f"windlass runs show {self.number}"
+        if self.pane.has_focus and self.chosen is not None:
+            command = f"windlass runs logs {self.number} {self.chosen.key}"
+        elif self.run_info is not None and self.run_info.state.open:
+            command = f"windlass runs watch {self.number}"
+        self.app.copy_to_clipboard(command)
+        self.say(f"copied: {command}")
+
+    def action_trust(self) -> None:
+        if self.chosen is not None and self.allowed("trust"):
+            ask_to_trust(self, self.chosen.server)
+
+    def action_back(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,180 @@
+"""Small sheets: a question to confirm, a text to read, leaving while a run executes, trusting a host key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from core.engine.api import HostKey
+from core.errors import Fault
+from tui.look import look
+from tui.paint import Spans, content
+from tui.screens.base import Sheet
+from tui.session import Session
+
+
+class ConfirmSheet(Sheet[bool]):
+    """Asks before something that can't be taken back. The confirming key is never the one that asked."""
+
+    BINDINGS = [
+        Binding("y", "confirm", "yes", id="confirm.yes", tooltip="Do it"),
+        Binding("n", "close", "no", id="confirm.no", tooltip="Leave everything as it is"),
+    ]
+    FOOTER = ("confirm", "close")
+
+    def __init__(
+        self, session: Session, title: str, lines: Sequence[Spans], *, yes: str, no: str = "no"
+    ) -> None:
+        super().__init__(session)
+        self._title = title
+        self._lines = lines
+        self._yes = yes
+        self._no = no
+
+    def sheet(self) -> ComposeResult:
+        yield Static(content(self._lines), classes="text")
+
+    def on_mount(self) -> None:
+        self.query_one("#sheet").border_title = look(self).own(self._title).replace("[", "\\[")
+
+    def label(self, action: str) -> str:
+        return {"confirm": self._yes, "close": self._no}.get(action, "")
+
+    def action_confirm(self) -> None:
+        self.dismiss(True)
+
+
+class FaultsSheet(Sheet[None]):
+    """Everything wrong with an input, each with file, line and column."""
+
+    FOOTER = ("close",)
+    DEFAULT_CSS = """
+    FaultsSheet { #sheet { width: 96%; max-width: 140; } #faults { height: auto; max-height: 70vh; } }
+    """
+
+    def __init__(self, session: Session, title: str, faults: Sequence[Fault]) -> None:
+        super().__init__(session)
+        self._title = title
+        self._faults = faults
+
+    def sheet(self) -> ComposeResult:
+        with VerticalScroll(id="faults"):
+            yield Static("", classes="text", id="fault-text")
+
+    def on_mount(self) -> None:
+        style = look(self)
+        self.query_one("#sheet").border_title = style.own(self._title).replace("[", "\\[")
+        lines = fault_lines(self._faults, style.text)
+        self.query_one("#fault-text", Static).update(content(lines))
+        self.query_one("#faults").focus()
+
+
+def fault_lines(faults: Sequence[Fault], clean: object) -> list[Spans]:
+    """Faults as lines: where, what, and the hint below. `clean` makes display text."""
+    assert callable(clean)
+    lines: list[Spans] = []
+    for fault in faults:
+        place = f"{fault.file}:{fault.line}:{fault.column}" if fault.line else fault.file
+        lines.append([(clean(place), "accent"), ("  ", ""), (clean(fault.message), "")])
+        if fault.hint:
+            lines.append([("    ", ""), (clean(fault.hint), "muted")])
+    return lines
+
+
+class TrustSheet(Sheet[bool]):
+    """Shows the key that a server presents, before it is trusted."""
+
+    TITLE_TEXT = "Trust this host key?"
+    BINDINGS = [
+        Binding(
+            "y", "confirm", "trust it", id="trust.yes", tooltip="Store the key in the workspace's known_hosts"
+        ),
+        Binding("n", "close", "no", id="trust.no", tooltip="Do not trust it"),
+    ]
+    FOOTER = ("confirm", "close")
+
+    def __init__(self, session: Session, key: HostKey) -> None:
+        super().__init__(session)
+        self._key = key
+
+    def sheet(self) -> ComposeResult:
+        clean = look(self.app).text
+        key = self._key
+        kind = key.key.split(" ", 1)[0]
+        lines: list[Spans] = [
+            [
+                (clean(key.server), "bold"),
+                (f" at {clean(key.address)} port {key.port} presents a key that is", ""),
+            ],
+            [("not known here:", "")],
+            [],
+            [(clean(kind), "muted"), ("  ", ""), (clean(key.fingerprint), "bold accent")],
+            [],
+            [("Compare the fingerprint with one that you got another way, for example on the", "muted")],
+            [("server's console. Whoever answers at this address will be believed from now on.", "muted")],
+        ]
+        yield Static(content(lines), classes="text")
+
+    def action_confirm(self) -> None:
+        self.dismiss(True)
+
+
+class LeaveSheet(Sheet[bool]):
+    """Asked when a run executes in this process: leaving ends what is in flight first."""
+
+    TITLE_TEXT = "Leave while a run executes?"
+    BINDINGS = [
+        Binding("l", "leave_now", "let tasks end, then leave", id="leave.yes", tooltip="Drain, then leave"),
+        Binding("n", "close", "stay", id="leave.no", tooltip="Stay in Windlass"),
+    ]
+    FOOTER = ("leave_now", "close")
+
+    def __init__(self, session: Session, runs: Sequence[str]) -> None:
+        super().__init__(session)
+        self._runs = runs
+
+    def sheet(self) -> ComposeResult:
+        clean = look(self.app).text
+        lines: list[Spans] = [[(clean(run), "bold")] for run in self._runs]
+        lines += [
+            [],
+            [("The engine lives in this window. On leaving, nothing new starts, tasks in", "")],
+            [("flight end first, and then the run can be resumed where it stood.", "")],
+        ]
+        yield Static(content(lines), classes="text")
+
+    def action_leave_now(self) -> None:
+        self.dismiss(True)
+
+
+class DrainSheet(Sheet[None]):
+    """Shown while tasks in flight end."""
+
+    TITLE_TEXT = "Leaving"
+    BINDINGS = [
+        Binding(
+            "X",
+            "abandon",
+            "leave at once",
+            id="drain.abandon",
+            tooltip="Tasks in flight will be in doubt afterwards",
+        ),
+    ]
+    FOOTER = ("abandon",)
+
+    def sheet(self) -> ComposeResult:
+        lines: list[Spans] = [
+            [("Nothing new starts. Waiting for the tasks in flight to end.", "")],
+            [("Leaving at once abandons them: they will be in doubt at the next start.", "muted")],
+        ]
+        yield Static(content(lines), classes="text")
+
+    def action_abandon(self) -> None:
+        self.dismiss(None)
+
+    def action_close(self) -> None:
+        """Draining can't be taken back."""

@@ -1,0 +1,24 @@
+"""What all screens of one interface share: the engine, who works here, and whether the picture is live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.engine.api import Engine
+from core.model.views import WorkspaceInfo
+from tui.actions import why_not_owned
+
+
+@dataclass(slots=True)
+class Session:
+    """`workspace` is what the engine last said; `lost` says since when and why nothing is live any more."""
+
+    engine: Engine
+    actor: str
+    workspace: WorkspaceInfo | None = None
+    lost: str = ""
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be changed from here; "" when it can."""
+        return self.lost or why_not_owned(self.workspace)

@@ -1,0 +1,194 @@
+"""The output of one task: follows its tail, or stands still where a person scrolled to.
+
+Invariants: memory is bounded by `OutputLines`; only the lines on the screen are drawn; remote text arrives here
+already cleaned and is never parsed as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual.binding import Binding
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from core.model.states import Stream
+from core.model.views import OutputChunk
+from tui import words
+from tui.look import look
+from tui.output_lines import DEFAULT_MAX_LINES, Line, OutputLines
+from tui.paint import Span, Spans, fit, strip
+
+TIME_MIN_WIDTH = 64
+"""From this width on each line begins with its time of day."""
+
+
+class OutputPane(ScrollView, can_focus=True):
+    """Shows `OutputLines`. `follow` is True while the newest line stays in view."""
+
+    DEFAULT_CSS = """
+    OutputPane {
+        height: 1fr;
+        overflow-y: auto;
+        overflow-x: auto;
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 0;
+    }
+    """
+    BINDINGS = [
+        Binding("down,j", "line(1)", "Down", id="output.down", tooltip="One line on", show=False),
+        Binding("up,k", "line(-1)", "Up", id="output.up", tooltip="One line back", show=False),
+        Binding("pagedown", "page(1)", "Page down", id="output.page-down", tooltip="A page on", show=False),
+        Binding("pageup", "page(-1)", "Page up", id="output.page-up", tooltip="A page back", show=False),
+        Binding("home,g", "top", "Top", id="output.top", tooltip="The oldest line kept", show=False),
+        Binding(
+            "end,G", "tail", "Bottom", id="output.bottom", tooltip="The newest line, and follow", show=False
+        ),
+        Binding("left", "aside(-8)", "Left", id="output.left", tooltip="Long lines: to the left", show=False),
+        Binding(
+            "right", "aside(8)", "Right", id="output.right", tooltip="Long lines: to the right", show=False
+        ),
+    ]
+
+    @dataclass
+    class Follows(Message):
+        """Following began or ended, by a person."""
+
+        follow: bool
+
+    def __init__(
+        self, *, max_lines: int = DEFAULT_MAX_LINES, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._max_lines = max_lines
+        self._lines: OutputLines | None = None
+        self._empty: Sequence[Spans] = ()
+        self._widest = 0
+        self.follow = True
+
+    @property
+    def lines(self) -> OutputLines:
+        """What is shown."""
+        if self._lines is None:
+            self._lines = OutputLines(ascii_only=look(self).ascii_only, max_lines=self._max_lines)
+        return self._lines
+
+    def clear(self, empty: Sequence[Spans] = ()) -> None:
+        """Begins with another task; `empty` is shown while it has no output."""
+        self._lines = None
+        self._empty = tuple(empty)
+        self._widest = 0
+        self._fit_size()
+        self.scroll_to(0, 0, animate=False)
+        self.refresh()
+
+    def set_empty(self, empty: Sequence[Spans]) -> None:
+        """What is shown while there is no output."""
+        if tuple(empty) != tuple(self._empty):
+            self._empty = tuple(empty)
+            self.refresh()
+
+    def add(self, chunks: Sequence[OutputChunk]) -> None:
+        """Takes further chunks."""
+        if not chunks:
+            return
+        before = len(self.lines)
+        let_go = self.lines.add(chunks)
+        for at in range(max(0, before - let_go - 2), len(self.lines)):
+            self._widest = max(self._widest, cell_len(self.lines[at].text))
+        self._fit_size()
+        if self.follow:
+            self._to_tail()
+        elif let_go:
+            self.scroll_to(y=max(0, self.scroll_offset.y - let_go), animate=False)
+        self.refresh()
+
+    def set_follow(self, follow: bool) -> None:
+        """Begins or ends following, without telling anyone."""
+        self.follow = follow
+        if follow:
+            self._to_tail()
+
+    # ------------------------------------------------------------ moving
+
+    def _fit_size(self) -> None:
+        size = Size(self._widest + self._margin() + 1, len(self.lines))
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def _margin(self) -> int:
+        return 11 if self.size.width >= TIME_MIN_WIDTH else 2
+
+    def _to_tail(self) -> None:
+        self.scroll_end(animate=False, immediate=True, x_axis=False)
+
+    def _by_person(self, follow: bool) -> None:
+        if follow != self.follow:
+            self.follow = follow
+            self.post_message(self.Follows(follow))
+
+    def action_line(self, by: int) -> None:
+        self._scroll_by(by)
+
+    def action_page(self, by: int) -> None:
+        self._scroll_by(by * max(1, self.size.height - 1))
+
+    def _scroll_by(self, lines: int) -> None:
+        target = min(max(0, self.scroll_offset.y + lines), self.max_scroll_y)
+        self.scroll_to(y=target, animate=False)
+        self._by_person(target >= self.max_scroll_y)
+
+    def action_top(self) -> None:
+        self.scroll_to(y=0, animate=False)
+        self._by_person(self.max_scroll_y <= 0)
+
+    def action_tail(self) -> None:
+        self._to_tail()
+        self._by_person(True)
+
+    def action_aside(self, cells: int) -> None:
+        self.scroll_to(x=max(0, self.scroll_offset.x + cells), animate=False)
+
+    def _on_mouse_scroll_up(self, event: object) -> None:
+        self._scroll_by(-3)
+
+    def _on_mouse_scroll_down(self, event: object) -> None:
+        self._scroll_by(3)
+
+    def on_resize(self) -> None:
+        self._fit_size()
+        if self.follow:
+            self._to_tail()
+
+    # ------------------------------------------------------------ drawing
+
+    def _spans(self, line: Line, width: int, shift: int) -> list[Span]:
+        style = look(self)
+        glyphs = style.glyphs
+        out: list[Span] = []
+        if width >= TIME_MIN_WIDTH:
+            out.append(((words.clock(line.time, seconds=True) if line.time else " " * 8) + " ", "muted"))
+        if line.stream is None:
+            out.append((f"{glyphs.rule * 2} {line.text} {glyphs.rule * 2}", "muted"))
+            return fit(out, width, glyphs.ellipsis)
+        out.append((glyphs.stderr + " ", "warning") if line.stream is Stream.STDERR else ("  ", ""))
+        out.append((line.text[shift:], ""))
+        return fit(out, width, glyphs.ellipsis)
+
+    def render_line(self, y: int) -> Strip:
+        style = look(self)
+        total = self.scrollable_content_region.width
+        base = self.rich_style
+        at = y + self.scroll_offset.y
+        if at < len(self.lines):
+            spans = self._spans(self.lines[at], total, self.scroll_offset.x)
+            return strip(spans, total, style.paint, base)
+        if not len(self.lines) and y < len(self._empty):
+            return strip(
+                fit([(" ", ""), *self._empty[y]], total, style.glyphs.ellipsis), total, style.paint, base
+            )
+        return Strip.blank(total, base)
