@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from core.engine.executor import (
@@ -51,9 +53,22 @@ May raise LinkGone.
 
 
 class SshExecutor:
-    """The executor of one run. `commands` replaces the plain command path."""
+    """The executor of one run.
 
-    def __init__(self, settings: SshSettings, *, commands: CommandPathFactory | None = None) -> None:
+    `known_hosts` is the workspace's own file and wins over that of `settings`; `commands` replaces the
+    plain command path.
+    """
+
+    def __init__(
+        self,
+        settings: SshSettings | None = None,
+        *,
+        known_hosts: Path | None = None,
+        commands: CommandPathFactory | None = None,
+    ) -> None:
+        settings = settings or SshSettings()
+        if known_hosts is not None:
+            settings = replace(settings, known_hosts=known_hosts)
         self._settings = settings
         self._commands = commands or self._plain
         self._ledger: Ledger = {}

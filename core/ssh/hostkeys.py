@@ -8,9 +8,6 @@ both fingerprints and the place of the stored one.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +17,8 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from core.engine.executor import Unreachable
-from core.errors import InputError
+from core.errors import InputError, NotPossible
+from core.files import private_folder, write_atomically
 from core.ssh.knownhosts import AUTHORITY, REVOKED, Entry, load_known_hosts, parse_known_hosts
 from core.ssh.options import Resolved, resolve
 from providers.base import Server
@@ -175,36 +173,39 @@ def trust_command(name: str, print_of_key: str) -> str:
 # ---------------------------------------------------------------- trusting
 
 
-def trust(path: Path, server: Server, key: str, *, replace: bool = False) -> list[str]:
+def trust(path: Path, server: Server, key: str, *, replace_stored: bool = False) -> list[str]:
     """Stores a server's host key (OpenSSH's one-line form) in the workspace's known_hosts, atomically, 0600.
 
-    Returns the lines that were taken out. Raises InputError where the server's keys are pinned by its
-    provider, the key cannot be read or is revoked, or another key is stored and `replace` is False.
+    Returns the lines that were taken out. Raises NotPossible where the server's keys are pinned by its
+    provider, the key is revoked, or another one is stored and `replace_stored` is False; InputError where
+    it cannot be read.
     """
     try:
         wanted = asyncssh.import_public_key(key)
     except ValueError as error:
         raise InputError(f"this is no host key: {error}") from None
+    shown = fingerprint(wanted)
     resolved = resolve(server)
     if resolved.target.host_keys:
-        raise InputError(f"the host keys of {server.name} are pinned by its provider {server.provider}")
+        raise NotPossible(f"the host keys of {server.name} are pinned by its provider {server.provider}")
     name = resolved.known_as
     if any(known.key == wanted for known in trust_of(resolved, path).revoked):
-        raise InputError(f"the host key {fingerprint(wanted)} of {server.name} is revoked")
+        raise NotPossible(f"the host key {shown} of {server.name} is revoked")
     lines = path.read_text("utf-8", "surrogateescape").splitlines() if path.exists() else []
     text = "\n".join(lines)
     entries = [entry for entry in parse_known_hosts(text, str(path)).of(name) if not entry.marker]
     others = [entry for entry in entries if (entry.public_key() or wanted) != wanted]
-    if others and not replace:
+    if others and not replace_stored:
         places = "; ".join(f"{_print_of(entry)} ({entry.place})" for entry in others)
-        raise InputError(
-            f"another host key of {server.name} is stored: {places}",
+        raise NotPossible(
+            f"another host key of {server.name} is stored: {places}; it shows {shown} now",
             hint=f"find out why it changed; then remove {', '.join(entry.place for entry in others)} first",
         )
     removed = _without(lines, others, name)
     if len(others) == len(entries):
         lines.append(f"{name} {one_line(wanted)}")
-    write_private(path, "".join(f"{line}\n" for line in lines))
+    private_folder(path.parent)
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
     return removed
 
 
@@ -225,24 +226,3 @@ def _without(lines: list[str], entries: Sequence[Entry], name: str) -> list[str]
         else:
             del lines[entry.line - 1]
     return removed[::-1]
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replaces a file by one with this text, 0600, durable before it returns; its folder is made 0700."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from core.errors import InputError
-from core.ssh.hostkeys import write_private
+from core.files import write_atomically
 from core.ssh.options import Resolved, resolve
 from providers.base import Server
 
@@ -37,7 +37,8 @@ def interactive_argv(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="windlass-")))
             file = folder / "known_hosts"
             name = _pinned_name(resolved)
-            write_private(file, "".join(f"{name} {key}\n" for key in resolved.target.host_keys))
+            lines = "".join(f"{name} {key}\n" for key in resolved.target.host_keys)
+            write_atomically(file, lines.encode())
             files: tuple[Path, ...] = (file,)
         else:
             own = () if known_hosts is None else (known_hosts,)

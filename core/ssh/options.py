@@ -47,7 +47,8 @@ class Resolved:
     """Where, as whom and how a server is connected to.
 
     `address`, `port` and `user` are what `ssh` would use; `proxy_jump` are the hops in order, as written;
-    `ignored` are sentences with file:line. `chosen_keys` is True where identity files were configured,
+    `ignored` are sentences with file:line about what is not honoured, `faults` lines that cannot be
+    followed (they are in `ignored` too). `chosen_keys` is True where identity files were configured,
     False where they are the usual ones in ~/.ssh. `agent` is the socket of the agent, "" for none;
     `forward_agent` the socket to forward, "" for none.
     """
@@ -104,8 +105,7 @@ def resolve(server: Server) -> Resolved:
 
 def ignored_options(server: Server) -> list[str]:
     """Sentences with file:line for every option that matters and is not honoured, and every bad line."""
-    resolved = resolve(server)
-    return [*map(str, resolved.faults), *resolved.ignored]
+    return list(resolve(server).ignored)
 
 
 def resolve_target(name: str, target: SshTarget) -> Resolved:
@@ -161,8 +161,6 @@ class _Resolver:
             user=user,
             proxy_jump=self._jumps(address, port, user),
             identity_files=files,
-            ignored=tuple(ignored_settings(found)),
-            faults=tuple(self._faults),
             target=target,
             lookup=self._lookup,
             chosen_keys=chosen,
@@ -188,6 +186,9 @@ class _Resolver:
             keepalive_s=self._seconds("serveraliveinterval"),
             keepalive_count=self._number("serveralivecountmax", 0, 0, 1000) or None,
             set_env=self._set_env(),
+            # Last, as every value above may add a fault.
+            faults=tuple(self._faults),
+            ignored=(*map(str, self._faults), *ignored_settings(found)),
         )
 
     # ------------------------------------------------------------ single values

@@ -238,7 +238,7 @@ def _useless(attempt: Shared[Connection[T]] | Shared[Link]) -> bool:
 
 
 async def fetch_host_key(server: Server, settings: SshSettings) -> PresentedKey:
-    """The key that a server shows now, also through jump hosts. Raises Unreachable."""
+    """The key that a server shows now, also through jump hosts; not trusted by this. Raises Unreachable."""
 
     async def nothing(server: Server, link: Link) -> None:
         return None
