@@ -65,7 +65,12 @@ def resumable(run: RunInfo) -> bool:
 def retryable(run: RunInfo) -> bool:
     """It has tasks that a retry opens again."""
     failing = run.counts.get(TaskState.FAILED) or run.counts.get(TaskState.UNREACHABLE)
-    return bool(failing) and run.state in (RunState.FAILED, RunState.CANCELLED, RunState.WAITING, RunState.PAUSED)
+    return bool(failing) and run.state in (
+        RunState.FAILED,
+        RunState.CANCELLED,
+        RunState.WAITING,
+        RunState.PAUSED,
+    )
 
 
 def undoable(run: RunInfo) -> bool:

@@ -119,7 +119,9 @@ def _crash(error: BaseException) -> int:
     path = write_crash_report(text)
     what = traceback.format_exception_only(error)[-1].strip()
     say(f"{paint('internal error:', 'error', sys.stderr)} {_safe(what)}")
-    say("This is a fault of Windlass. Runs keep what was durable: `windlass runs list` shows where they stand.")
+    say(
+        "This is a fault of Windlass. Runs keep what was durable: `windlass runs list` shows where they stand."
+    )
     if path is not None:
         say(f"A crash report is in {path}")
     if _debug():

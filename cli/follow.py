@@ -6,7 +6,6 @@ Used by every command that starts a run or carries one on in this process, and b
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,12 +14,12 @@ from cli import doubts
 from cli.exits import Exit, status_of
 from cli.interrupts import Interrupts
 from cli.options import command
-from cli.progress import JsonLines, OutputReader, Printer, ProgressLines
+from cli.progress import ExecLines, JsonLines, OutputReader, Printer, ProgressLines
 from cli.summary import tell_end
-from cli.terminal import emit, note, say
+from cli.terminal import say
 from cli.words import plural
 from core.model.ids import TaskKey
-from core.model.states import Asked, InDoubtPolicy, RunState, TaskState
+from core.model.states import Asked, InDoubtPolicy, RunState
 
 if TYPE_CHECKING:
     from core.engine.api import Engine
@@ -29,17 +28,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Following:
-    """How a run is followed. `after` is the sequence number that its events are told from."""
+    """How a run is followed. With `exec_lines` what tasks print is the data: it goes to stdout."""
 
     as_json: bool = False
     output: bool = False
     policy: InDoubtPolicy = InDoubtPolicy.FAIL
+    exec_lines: bool = False
     decided: set[TaskKey] = field(default_factory=set)
 
-    def printer(self, engine: Engine, number: int) -> Printer:
+    async def printer(self, engine: Engine, number: int) -> Printer:
         """The printer that was asked for."""
-        pieces = OutputReader(engine, number) if self.output else None
-        return JsonLines(pieces) if self.as_json else ProgressLines(pieces)
+        pieces = OutputReader(engine, number) if self.output or self.exec_lines else None
+        if self.as_json:
+            return JsonLines(pieces)
+        width = max((len(step.name) for step in await engine.steps(number)), default=0)
+        return ExecLines(pieces) if self.exec_lines else ProgressLines(pieces, width)
 
 
 class _Pump:
@@ -74,9 +77,7 @@ class _Pump:
                 self._seen = event.seq
 
 
-async def act_and_follow(
-    engine: Engine, act: Callable[[], Awaitable[RunInfo]], how: Following
-) -> Exit:
+async def act_and_follow(engine: Engine, act: Callable[[], Awaitable[RunInfo]], how: Following) -> Exit:
     """Does something that makes a run go on in this engine, follows it, and returns the exit status."""
     with Interrupts() as interrupts:
         after = (await engine.workspace()).last_seq
@@ -85,10 +86,8 @@ async def act_and_follow(
         return await _follow(engine, info.number, after, how, interrupts)
 
 
-async def _follow(
-    engine: Engine, number: int, after: int, how: Following, interrupts: Interrupts
-) -> Exit:
-    printer = how.printer(engine, number)
+async def _follow(engine: Engine, number: int, after: int, how: Following, interrupts: Interrupts) -> Exit:
+    printer = await how.printer(engine, number)
     pump = _Pump(engine, number, after, printer)
     try:
         drained = await _until_still(engine, number, how, interrupts)
@@ -108,13 +107,11 @@ async def _follow(
         left = sum(count for state, count in info.counts.items() if not state.ended)
         say(f"run {number} stopped with {plural(left, 'task')} to go. Carry on with: {_resume(number)}")
     else:
-        await tell_end(engine, info, as_json=how.as_json)
+        await tell_end(engine, info, as_json=how.as_json, brief=how.exec_lines)
     return status
 
 
-async def _until_still(
-    engine: Engine, number: int, how: Following, interrupts: Interrupts
-) -> bool | None:
+async def _until_still(engine: Engine, number: int, how: Following, interrupts: Interrupts) -> bool | None:
     """Waits until nothing of the run executes: True where it was drained, None where it was cut off."""
     while True:
         waiting = asyncio.ensure_future(_carry_on(engine, number, how))
@@ -161,7 +158,7 @@ async def _carry_on(engine: Engine, number: int, how: Following) -> None:
 
 async def watch(engine: Engine, number: int, after: int, how: Following) -> Exit:
     """Follows a run that another process may execute, until it ended or nobody carries it on."""
-    printer = how.printer(engine, number)
+    printer = await how.printer(engine, number)
     pump = _Pump(engine, number, after, printer)
     try:
         info = await engine.wait(number)
@@ -175,7 +172,7 @@ async def watch(engine: Engine, number: int, after: int, how: Following) -> Exit
     if info.interrupted:
         say(f"run {number} is interrupted: no engine executes it. Carry on with: {_resume(number)}")
     else:
-        await tell_end(engine, info, as_json=how.as_json)
+        await tell_end(engine, info, as_json=how.as_json, brief=how.exec_lines)
     return status
 
 

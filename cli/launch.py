@@ -47,3 +47,19 @@ async def reader(folder: Path | None = None) -> AsyncIterator[Engine]:
         yield engine
     finally:
         await engine.close()
+
+
+async def interface(folder: Path, *, batch: str | None = None, notice: str = "") -> int:
+    """Opens the terminal interface and returns its exit status; it only shows what another engine owns."""
+    from core.engine.open import open_engine, open_reader
+    from core.errors import WorkspaceOwned
+    from tui.app import run_app
+
+    try:
+        engine = await open_engine(folder, actor=actor())
+    except WorkspaceOwned:
+        engine = await open_reader(folder)
+    try:
+        return await run_app(engine, actor=actor(), start_batch=batch, started_notice=notice)
+    finally:
+        await engine.close()

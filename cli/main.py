@@ -24,7 +24,9 @@ TABLE = {
     "demo": Lazy("cli.demo:demo", "Try Windlass: twelve servers on this machine and a batch.", "Begin"),
     "init": Lazy("cli.init:init", "Make a workspace in a new or an empty folder.", "Begin"),
     "ui": Lazy("cli.ui:ui", "Open the terminal interface (also: windlass alone).", "Begin"),
-    "validate": Lazy("cli.validate:validate", "Check the workspace: every fault with file:line:column.", "Work"),
+    "validate": Lazy(
+        "cli.validate:validate", "Check the workspace: every fault with file:line:column.", "Work"
+    ),
     "plan": Lazy("cli.plan:plan", "Show what a run of a batch would do; change nothing.", "Work"),
     "run": Lazy("cli.run:run", "Run a batch and follow it.", "Work"),
     "runs": Lazy("cli.runs:runs", "List, show, follow, resume, retry, decide, roll back runs.", "Work"),

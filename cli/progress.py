@@ -9,11 +9,11 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cli import jsonforms
-from cli.terminal import clean, emit, paint, say, signed
+from cli.terminal import clean, emit, out, paint, say, signed
 from cli.words import clock, duration
 from core.display import LineSplitter
 from core.model import events
-from core.model.ids import TaskKey
+from core.model.ids import ENGINE_SERVER, TaskKey
 from core.model.states import Phase, RunState, Stream, TaskState, UndoState
 from themes.signs import RUN_SIGNS, TASK_SIGNS, UNDO_SIGNS, Sign
 
@@ -82,11 +82,11 @@ class JsonLines:
 class ProgressLines:
     """One line for each transition on stderr: time, sign and word, step, server, how long it took, why."""
 
-    def __init__(self, output: OutputReader | None = None) -> None:
+    def __init__(self, output: OutputReader | None = None, step_width: int = 0) -> None:
         self._output = output
         self._started: dict[TaskKey, float] = {}
         self._lines: dict[tuple[TaskKey, str, int, Stream], LineSplitter] = {}
-        self._step_width = 0
+        self._step_width = min(step_width, NAME_WIDTH)
         self._server_width = 0
 
     async def event(self, event: Event) -> None:
@@ -130,7 +130,8 @@ class ProgressLines:
             started = self._started.pop(key, None)
             took_s = event.time - started if started is not None else None
         why = str(event.data.get("why", ""))
-        if state in (TaskState.IN_DOUBT, TaskState.DONE) and event.data.get("evidence"):
+        proof = state is TaskState.IN_DOUBT or bool(why) or event.server == ENGINE_SERVER
+        if proof and event.data.get("evidence"):
             why = "; ".join(text for text in (why, str(event.data["evidence"])) if text)
         if state is TaskState.FAILED and event.attempt and event.attempt > 1:
             why = f"attempt {event.attempt}: {why}"
@@ -178,6 +179,22 @@ class ProgressLines:
     def _output_line(self, key: TaskKey, stream: Stream, line: str) -> None:
         bar = paint("!" if stream is Stream.STDERR else "|", "muted", sys.stderr)
         say(f"{clean(str(key))} {bar} {line}")
+
+
+class ExecLines(ProgressLines):
+    """What tasks print, on stdout, each line with its server; on stderr only what did not go well."""
+
+    QUIET = (TaskState.WAITING, TaskState.RUNNING, TaskState.DONE)
+
+    def _task(self, event: Event, key: TaskKey) -> None:
+        if _state(TaskState, event.data.get("to")) not in self.QUIET:
+            super()._task(event, key)
+
+    def _run(self, event: Event) -> None:
+        """The end is told by who followed the run."""
+
+    def _output_line(self, key: TaskKey, stream: Stream, line: str) -> None:
+        out(f"{clean(key.server)} {'!' if stream is Stream.STDERR else '|'} {line}")
 
 
 def _padded(sign: Sign) -> str:

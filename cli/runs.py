@@ -9,7 +9,9 @@ from cli.options import workspace_option
 
 TABLE = {
     "list": Lazy("cli.runs_read:list_runs", "List the runs, newest first.", "Look"),
-    "show": Lazy("cli.runs_read:show", "Show a run or a task: where it stands, why, what to do next.", "Look"),
+    "show": Lazy(
+        "cli.runs_read:show", "Show a run or a task: where it stands, why, what to do next.", "Look"
+    ),
     "logs": Lazy("cli.runs_logs:logs", "Print what tasks printed.", "Look"),
     "watch": Lazy("cli.runs_read:watch", "Follow a run live, whoever executes it.", "Look"),
     "wait": Lazy("cli.runs_read:wait", "Wait until a run ends; end with its status.", "Look"),

@@ -174,8 +174,12 @@ async def _end(
 
 @click.command()
 @run_argument
-@click.option("--step", "steps", multiple=True, shell_complete=complete_steps, help="Only this step; may be repeated.")
-@click.option("--limit", default="", metavar="SELECTOR", shell_complete=complete_selectors, help="Only these servers.")
+@click.option(
+    "--step", "steps", multiple=True, shell_complete=complete_steps, help="Only this step; may be repeated."
+)
+@click.option(
+    "--limit", default="", metavar="SELECTOR", shell_complete=complete_selectors, help="Only these servers."
+)
 @reason_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
 @follow_options

@@ -111,7 +111,8 @@ async def _refuse(engine: Engine, run: RunInfo, wanted: Wanted) -> None:
         raise InputError(f"run {run.number} has no step '{wanted.step}'", hint=f"it has: {', '.join(steps)}")
     where = f"{wanted.step or 'any step'} on {wanted.server}"
     raise InputError(
-        f"run {run.number} has no task of {where}", hint=f"`windlass runs show {run.number} --tasks` lists them"
+        f"run {run.number} has no task of {where}",
+        hint=f"`windlass runs show {run.number} --tasks` lists them",
     )
 
 

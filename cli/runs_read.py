@@ -35,8 +35,12 @@ STATES = (
 
 @click.command("list")
 @click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only runs in this state.")
-@click.option("--batch", default="", metavar="NAME", shell_complete=complete_batches, help="Only of this batch.")
-@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many.")
+@click.option(
+    "--batch", default="", metavar="NAME", shell_complete=complete_batches, help="Only of this batch."
+)
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many."
+)
 @click.option("--before", type=click.IntRange(1), metavar="RUN", help="Only runs older than this one.")
 @json_option
 @workspace_option
@@ -58,10 +62,16 @@ async def _list(states: Sequence[str], batch: str, limit: int, before: int | Non
     elif found:
         now = time.time()
         headers = ("RUN", "BATCH", "STATE", "TASKS", "SERVERS", "TOOK", "STARTED", "BY", "WHY")
-        for line in table(headers, [_row(run, now) for run in found], right=("RUN", "TASKS", "SERVERS", "TOOK")):
+        for line in table(
+            headers, [_row(run, now) for run in found], right=("RUN", "TASKS", "SERVERS", "TOOK")
+        ):
             out(line)
     else:
-        note("no run yet: `windlass run BATCH` starts one" if not (states or batch or before) else "no such run")
+        note(
+            "no run yet: `windlass run BATCH` starts one"
+            if not (states or batch or before)
+            else "no such run"
+        )
     return Exit.OK
 
 

@@ -118,8 +118,9 @@ def _step_row(step: StepInfo) -> list[Cell]:
     took = step.ended - step.started if step.started is not None and step.ended is not None else None
     words = counted({state: count for state, count in step.counts.items() if state is not TaskState.WAITING})
     undo = ", ".join(
-        f"{count} {UNDO_SIGNS[state].word}" for state, count in step.undo_counts.items() if count
-        and state is not UndoState.NONE
+        f"{count} {UNDO_SIGNS[state].word}"
+        for state, count in step.undo_counts.items()
+        if count and state is not UndoState.NONE
     )
     state = "; ".join(text for text in (words or "waiting", undo) if text)
     return [step.name, step.kind, state, f"{ended}/{step.tasks}", duration(took), step.summary]

@@ -30,16 +30,22 @@ def headline(run: RunInfo, now: float) -> str:
     where = f"{plural(run.tasks, 'task')} on {plural(run.servers, 'server')}"
     text = f"{signed(run_sign(run.state, interrupted=run.interrupted), sys.stdout)}  run {run.number} "
     text += f"{clean(run.batch)}: {where} in {took}: {counted(run.counts) or 'none'}"
-    undone = {state: count for state, count in run.undo_counts.items() if state is not UndoState.NONE and count}
+    undone = {
+        state: count for state, count in run.undo_counts.items() if state is not UndoState.NONE and count
+    }
     if undone:
         text += "; " + ", ".join(f"{count} {UNDO_SIGNS[state].word}" for state, count in undone.items())
     return text
 
 
-async def tell_end(engine: Engine, run: RunInfo, *, as_json: bool = False) -> None:
-    """Tells how a followed run stands. With `as_json` stdout keeps to its objects."""
+async def tell_end(engine: Engine, run: RunInfo, *, as_json: bool = False, brief: bool = False) -> None:
+    """Tells how a followed run stands. With `as_json` stdout keeps to its objects.
+
+    With `brief` the output is on stdout already: failures are not told again, and the line goes to stderr.
+    """
     trouble = await doubts.every_task(engine, run.number, TaskState.FAILED, TaskState.UNREACHABLE)
-    await tell_failures(engine, run, trouble)
+    if not brief:
+        await tell_failures(engine, run, trouble)
     if run.state is RunState.WAITING:
         await doubts.tell_doubts(engine, run)
     for line in next_steps(run, trouble):
@@ -50,7 +56,7 @@ async def tell_end(engine: Engine, run: RunInfo, *, as_json: bool = False) -> No
             names = ", ".join(str(task.key) for task in trouble[:FAILED_SHOWN])
             more = f" and {len(trouble) - FAILED_SHOWN} more" if len(trouble) > FAILED_SHOWN else ""
             line += f"; within max_failures: {clean(names)}{more}"
-        out(line)
+        (say if brief else out)(line)
 
 
 async def tell_failures(engine: Engine, run: RunInfo, trouble: list[TaskInfo]) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 if TYPE_CHECKING:
     from themes.signs import Role, Sign
@@ -35,7 +35,7 @@ def full_screen() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
 
 
-def ascii_only(stream: IO[str] | None = None) -> bool:
+def ascii_only(stream: TextIO | None = None) -> bool:
     """True where signs beyond ASCII are not to be trusted."""
     from themes.signs import ascii_only as decide
 
@@ -43,22 +43,22 @@ def ascii_only(stream: IO[str] | None = None) -> bool:
     return decide(os.environ, out.encoding or "ascii") if out.isatty() else not _utf8(out)
 
 
-def _utf8(stream: IO[str]) -> bool:
+def _utf8(stream: TextIO) -> bool:
     return (stream.encoding or "").lower().replace("-", "").replace("_", "") == "utf8"
 
 
-def coloured(stream: IO[str]) -> bool:
+def coloured(stream: TextIO) -> bool:
     """True where colour may be used."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "") != "dumb"
 
 
-def paint(text: str, role: Role, stream: IO[str]) -> str:
+def paint(text: str, role: Role, stream: TextIO) -> str:
     """Text in the colour of its meaning, where the stream takes colour."""
     code = _CODES[role]
     return f"\x1b[{code}m{text}\x1b[0m" if code and text and coloured(stream) else text
 
 
-def signed(sign: Sign, stream: IO[str]) -> str:
+def signed(sign: Sign, stream: TextIO) -> str:
     """A sign and its word in colour."""
     return paint(sign.text(ascii_only=ascii_only(stream)), sign.role, stream)
 
@@ -102,7 +102,7 @@ def clean(text: str | bytes, max_chars: int | None = None) -> str:
     return display_line(text, ascii_only=not _utf8(sys.stdout), max_chars=max_chars)
 
 
-def _write(stream: IO[str], text: str) -> None:
+def _write(stream: TextIO, text: str) -> None:
     name = "stdout" if stream is sys.stdout else "stderr"
     if name in _closed:
         return
@@ -113,7 +113,7 @@ def _write(stream: IO[str], text: str) -> None:
         _give_up(stream, name, error)
 
 
-def _give_up(stream: IO[str], name: str, error: OSError) -> None:
+def _give_up(stream: TextIO, name: str, error: OSError) -> None:
     """What follows goes nowhere, also at exit. A reader that went away is no fault; a full disk is."""
     _closed.add(name)
     if name == "stdout" and error.errno not in (errno.EPIPE, errno.EIO):

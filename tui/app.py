@@ -58,10 +58,10 @@ class WindlassApp(App[int]):
         Binding(
             "ctrl+q", "leave", "leave", id="app.quit", show=False, priority=True, tooltip="Leave Windlass"
         ),
-        Binding("ctrl+c", "leave", "leave", id="app.interrupt", show=False, tooltip="Leave Windlass"),
+        Binding("ctrl+c", "app.leave", "leave", id="app.interrupt", show=False, tooltip="Leave Windlass"),
     ]
     CSS = """
-    Screen { background: $background; color: $foreground; }
+    VerticalScroll { scrollbar-size-vertical: 1; }
     ToastRack { align-horizontal: right; margin-bottom: 1; }
     Toast {
         width: 60; max-width: 80%; padding: 0 1; margin: 0;

@@ -33,53 +33,34 @@ def choices_for(task: TaskInfo, run: RunInfo) -> list[Choice]:
 
 
 def _in_doubt(task: TaskInfo) -> list[Choice]:
-    where = f"{task.step} on {task.server}"
+    again = f"runs again on {task.server}, though it may have run already"
     return [
+        Choice("done", "It is done", "counts as done, nothing runs again; dependents go on", Decision.DONE),
+        Choice("skip", "Skip it", "counts as skipped; dependents go on without it", Decision.SKIP),
         Choice(
-            "done",
-            "It is done",
-            f"{where} counts as done without running again; what needs it goes on.",
-            Decision.DONE,
+            "failed", "It failed", "counts as failed; dependents are blocked, r may retry it", Decision.FAILED
         ),
-        Choice(
-            "skip",
-            "Skip it",
-            f"{where} counts as skipped; what needs it goes on without it.",
-            Decision.SKIP,
-        ),
-        Choice(
-            "failed",
-            "It failed",
-            f"{where} counts as failed; what needs it is blocked, and a later retry asks again.",
-            Decision.FAILED,
-        ),
-        Choice(
-            "retry",
-            "Run it again",
-            f"the command runs on {task.server} again, although it may have run already.",
-            Decision.RETRY,
-            "warning",
-        ),
+        Choice("retry", "Run it again", again, Decision.RETRY, "warning"),
     ]
 
 
 def _failed(task: TaskInfo, run: RunInfo) -> list[Choice]:
     choices: list[Choice] = []
     if not actions.why_not_retry(run):
-        risk = ", although it may have run already" if task.may_have_run else ""
+        risk = ", though it may have run already" if task.may_have_run else ""
         choices.append(
             Choice(
                 "retry-task",
-                f"Retry on {task.server}"[:20],
-                f"{task.step} runs again on {task.server}{risk}; what it had blocked opens again.",
+                "Retry this task",
+                f"runs again on {task.server}{risk}; what it blocked opens again",
                 role="warning" if risk else "",
             )
         )
         failed = actions.count(run, *FAILING)
         if failed > 1:
-            told = f"all {words.plural(failed, 'failed task')} open again; done work is not repeated."
+            told = f"{words.plural(failed, 'task')} open again; done work is not repeated"
             choices.append(Choice("retry-all", "Retry all failed", told))
     if not actions.why_not_roll_back(run):
-        told = "the undo of what this run did runs on each server, in reverse order."
+        told = "undoes what this run did, in reverse order"
         choices.append(Choice("roll-back", "Roll back the run", told, role="warning"))
     return choices

@@ -45,7 +45,7 @@ ASCII = Glyphs(
     bar_full="#",
     bar_head="#",
     bar_empty=".",
-    cursor="|",
+    cursor=">",
     rule="-",
     stderr="!",
 )

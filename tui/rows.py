@@ -21,7 +21,7 @@ SERVER_SIGNS: Mapping[str, Sign] = {
     "started": Sign("✓", "+", "started", "success"),
     "stopped": Sign("■", "/", "stopped", "muted"),
     "error": Sign("✗", "x", "error", "error"),
-    "unknown": Sign("○", ".", "not asked", "muted"),
+    "unknown": Sign("○", ".", "unknown", "muted"),
 }
 BAR_CELLS = 16
 

@@ -47,8 +47,8 @@ def figures(run: RunInfo, look: Look) -> Spans:
     return spans
 
 
-def state_line(run: RunInfo, look: Look) -> Spans:
-    """The state of the run in words, with what went wrong, and the keys that matter next."""
+def state_line(run: RunInfo, look: Look) -> tuple[Spans, Spans]:
+    """The state of the run in words with what went wrong, and the keys that matter next."""
     sign = run_sign(run.state, interrupted=run.interrupted)
     spans: list[Span] = [
         (sign.text(ascii_only=look.ascii_only), f"bold {sign.role}" if sign.role != "muted" else "bold")
@@ -56,9 +56,10 @@ def state_line(run: RunInfo, look: Look) -> Spans:
     told = _told(run)
     if told:
         spans.append((f": {look.text(told)}", ""))
+    keys: list[Span] = []
     for key, what in next_keys(run):
-        spans += [("   ", ""), (key, "bold accent"), (f" {what}", "muted")]
-    return spans
+        keys += [("   ", ""), (key, "bold accent"), (f" {what}", "muted")]
+    return spans, keys
 
 
 def _told(run: RunInfo) -> str:
@@ -96,7 +97,7 @@ def next_keys(run: RunInfo) -> list[tuple[str, str]]:
         and count(run, *FAILING)
         and run.state not in {RunState.ROLLED_BACK, RunState.ROLLING_BACK}
     ):
-        keys.append(("r", "retries what failed"))
+        keys.append(("r", "retries"))
     if run.state is RunState.FAILED:
         keys.append(("R", "rolls back"))
     if run.state in {RunState.DONE, RunState.CANCELLED, RunState.ROLLED_BACK}:

@@ -51,7 +51,8 @@ def find_workspace(
 def _named(text: str, what: str, here: Path) -> Path:
     if "\0" in text or not text:
         raise InputError(f"{what}: {text!r} is no folder")
-    folder = Path(os.path.abspath(here / Path(text).expanduser()))  # noqa: PTH100 - links stay as they are
+    # Links stay as they are: the folder is named as the person named it.
+    folder = Path(os.path.abspath(here / Path(text).expanduser()))
     if (folder / SETTINGS_FILE).is_file():
         return folder
     if not folder.exists():

@@ -13,14 +13,12 @@ Nothing here writes but `make_state_dir`.
 from __future__ import annotations
 
 import difflib
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import Fault, InputError
-from core.files import private_folder
 from core.files import private_folder
 from core.model.names import refuse_workspace_name
 from core.workspace.find import SETTINGS_FILE, find_batch
@@ -118,7 +116,7 @@ def _load(path: Path) -> Workspace:
         path=path,
         name=data.get("name") or path.name or "workspace",
         description=data.get("description") or "",
-        format=data["format"],
+        format=data.get("format", FORMAT),
     )
 
 
@@ -155,10 +153,8 @@ def _faults(document: Document, data: Mapping[str, Any]) -> list[Fault]:
             close = difflib.get_close_matches(key, KEYS, n=1)
             meant = f"; did you mean '{close[0]}'?" if close else f" (there are: {', '.join(KEYS)})"
             found.append(Fault(SETTINGS_FILE, *document.key_at(key), f"unknown key '{key}'{meant}"))
-    stored = data.get("format")
-    if "format" not in data:
-        fault("format", "`format` is missing", f"write `format: {FORMAT}`")
-    elif isinstance(stored, bool) or not isinstance(stored, int) or stored < 1:
+    stored = data.get("format", FORMAT)
+    if isinstance(stored, bool) or not isinstance(stored, int) or stored < 1:
         fault("format", f"`format` is a whole number from 1, not {stored!r}")
     elif stored > FORMAT:
         fault(
@@ -178,31 +174,3 @@ def _faults(document: Document, data: Mapping[str, Any]) -> list[Fault]:
     ):
         fault("description", f"`description` is printable text of at most {MAX_DESCRIPTION} characters")
     return found
-
-
-def _check(data: Mapping[str, Any], fault: Callable[..., None]) -> None:
-    """Tells every fault of the settings."""
-    for key in data:
-        if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, n=1)
-            fault(
-                key,
-                f"unknown key {key!r}",
-                f"did you mean {near[0]}?" if near else f"known: {', '.join(KEYS)}",
-            )
-    given = data.get("format", FORMAT)
-    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        fault("format", f"format is a whole number, not {given!r}")
-    elif given > FORMAT:
-        fault(
-            "format",
-            f"the workspace has format {given}; this Windlass reads up to {FORMAT}",
-            "use a newer one",
-        )
-    name = data.get("name")
-    if name is not None:
-        problem = refuse_workspace_name(name) if isinstance(name, str) else f"name is text, not {name!r}"
-        if problem:
-            fault("name", problem)
-    if not isinstance(data.get("description") or "", str):
-        fault("description", "description is text")

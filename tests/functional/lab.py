@@ -64,10 +64,46 @@ PLAN = Plan(
     digest="d1",
     steps=(
         PlannedStep("prepare", "run", "mkdir -p site logs", SERVERS, (), "reversible", True, 12),
-        PlannedStep("build", "run", "sh ./build.sh", SERVERS, ("prepare, on the same server",), "none needed", False, 20),
-        PlannedStep("publish", "upload", "files/index.html to site/index.html", SERVERS, ("build, on all servers",), "reversible", True, 31),
-        PlannedStep("migrate", "run", "sh ./migrate.sh --all", SERVERS[:1], ("publish, on all servers",), "irreversible", False, 44),
-        PlannedStep("served", "wait", "http http://127.0.0.1/ answers 200", SERVERS, ("migrate, on all servers",), "none needed", False, 52),
+        PlannedStep(
+            "build",
+            "run",
+            "sh ./build.sh",
+            SERVERS,
+            ("prepare, on the same server",),
+            "none needed",
+            False,
+            20,
+        ),
+        PlannedStep(
+            "publish",
+            "upload",
+            "files/index.html to site/index.html",
+            SERVERS,
+            ("build, on all servers",),
+            "reversible",
+            True,
+            31,
+        ),
+        PlannedStep(
+            "migrate",
+            "run",
+            "sh ./migrate.sh --all",
+            SERVERS[:1],
+            ("publish, on all servers",),
+            "irreversible",
+            False,
+            44,
+        ),
+        PlannedStep(
+            "served",
+            "wait",
+            "http http://127.0.0.1/ answers 200",
+            SERVERS,
+            ("migrate, on all servers",),
+            "none needed",
+            False,
+            52,
+        ),
     ),
     servers=SERVERS,
     servers_by_provider={"local": 12},
@@ -122,7 +158,11 @@ def live_run(number: int = 44) -> StoredRun:
     tasks += [task(24 + at, "publish", server) for at, server in enumerate(SERVERS)]
     tasks.append(task(36, "migrate", SERVERS[0]))
     tasks += [task(37 + at, "served", server) for at, server in enumerate(SERVERS)]
-    return StoredRun(run_info(number, "deploy", RunState.RUNNING, began_s=96, params={"version": "1.4", "site": "north"}), list(STEPS), tasks)
+    return StoredRun(
+        run_info(number, "deploy", RunState.RUNNING, began_s=96, params={"version": "1.4", "site": "north"}),
+        list(STEPS),
+        tasks,
+    )
 
 
 def failed_run(number: int = 41, *, doubt: bool = True) -> StoredRun:
@@ -131,7 +171,13 @@ def failed_run(number: int = 41, *, doubt: bool = True) -> StoredRun:
     for at, each in enumerate(stored.tasks):
         if each.step == "build":
             stored.tasks[at] = task(
-                each.index, "build", each.server, TaskState.DONE, started=NOW - 860, ended=NOW - 830, last_line="built"
+                each.index,
+                "build",
+                each.server,
+                TaskState.DONE,
+                started=NOW - 860,
+                ended=NOW - 830,
+                last_line="built",
             )
         if each.step == "publish":
             stored.tasks[at] = _published(each.index, each.server, doubt=doubt)
@@ -140,7 +186,12 @@ def failed_run(number: int = 41, *, doubt: bool = True) -> StoredRun:
             stored.tasks[at] = task(each.index, "served", each.server, TaskState.BLOCKED, why=why)
     state = RunState.WAITING if doubt else RunState.FAILED
     stored.info = run_info(
-        number, "web-rollout", state, began_s=900, ended_s=None if doubt else 720, why="tasks in doubt" if doubt else "1 failed"
+        number,
+        "web-rollout",
+        state,
+        began_s=900,
+        ended_s=None if doubt else 720,
+        why="tasks in doubt" if doubt else "1 failed",
     )
     return stored
 
@@ -153,9 +204,18 @@ def _published(index: int, server: str, *, doubt: bool) -> Any:
             why="exit 1: no space left on device", **done,
         )  # fmt: skip
     if server in {"web-05", "web-06"} and doubt:
-        return task(index, "publish", server, TaskState.IN_DOUBT, why="connection lost while it ran", started=NOW - 800)
+        return task(
+            index,
+            "publish",
+            server,
+            TaskState.IN_DOUBT,
+            why="connection lost while it ran",
+            started=NOW - 800,
+        )
     if server == "web-09":
-        return task(index, "publish", server, TaskState.UNREACHABLE, why="unknown host key of web-09", attempt=0)
+        return task(
+            index, "publish", server, TaskState.UNREACHABLE, why="unknown host key of web-09", attempt=0
+        )
     return task(index, "publish", server, TaskState.DONE, **done)
 
 
@@ -177,10 +237,14 @@ def rolling_back_run(number: int = 40) -> StoredRun:
     for at, each in enumerate(stored.tasks):
         if each.step == "publish":
             undo = UndoState.FAILED if each.server == "web-04" else UndoState.UNDONE
-            stored.tasks[at] = dataclasses.replace(each, undo=undo, undo_why="exit 5" if undo is UndoState.FAILED else "")
+            stored.tasks[at] = dataclasses.replace(
+                each, undo=undo, undo_why="exit 5" if undo is UndoState.FAILED else ""
+            )
         elif each.step == "prepare":
             first = each.server in SERVERS[:5]
-            stored.tasks[at] = dataclasses.replace(each, undo=UndoState.UNDOING if first else UndoState.PENDING)
+            stored.tasks[at] = dataclasses.replace(
+                each, undo=UndoState.UNDOING if first else UndoState.PENDING
+            )
     stored.info = run_info(number, "web-rollout", RunState.ROLLING_BACK, began_s=300)
     return stored
 
@@ -228,7 +292,10 @@ def lab() -> ScriptedEngine:
         engine.outputs[(41, doubtful)] = [chunk("uploading index.html\n 40 %\r 80 %", ago_s=801)]
         engine.explanations[(41, doubtful)] = Explanation(
             sentences=(f"publish on {server} is in doubt: connection lost while it ran",),
-            certain=("the intent of run attempt 1 was stored at 13:48:51", "the connection was lost 2s later"),
+            certain=(
+                "the intent of run attempt 1 was stored at 13:48:51",
+                "the connection was lost 2s later",
+            ),
             unknown=("whether run attempt 1 started, and how it ended",),
         )
     engine.explanations[(41, TaskKey("served", "web-01"))] = Explanation(

@@ -113,9 +113,7 @@ class ScriptedEngine:
         """Writes an event."""
         seq = self.info.last_seq + 1
         self.info = dataclasses.replace(self.info, last_seq=seq)
-        event = Event(
-            seq, kind, run, task and task.step, task and task.server, None, "test", NOW, data
-        )
+        event = Event(seq, kind, run, task and task.step, task and task.server, None, "test", NOW, data)
         async with self._news:
             self._events.append(event)
             self._news.notify_all()
@@ -272,7 +270,9 @@ class ScriptedEngine:
         self._called("trust", key.server, actor)
 
     async def start(self, request: RunRequest) -> RunInfo:
-        self._called("start", request.plan.batch, request.alongside, request.digest, dict(request.plan.params))
+        self._called(
+            "start", request.plan.batch, request.alongside, request.digest, dict(request.plan.params)
+        )
         number = max(self.run_list, default=0)
         return self._stored(number).counted()
 
@@ -332,9 +332,7 @@ class ScriptedEngine:
             self._news.notify_all()
 
 
-def task(
-    index: int, step: str, server: str, state: TaskState = TaskState.WAITING, **more: Any
-) -> TaskInfo:
+def task(index: int, step: str, server: str, state: TaskState = TaskState.WAITING, **more: Any) -> TaskInfo:
     """A task with plain values where a test says nothing."""
     values: dict[str, Any] = {
         "phase": None,
@@ -352,7 +350,9 @@ def task(
     return TaskInfo(index=index, step=step, server=server, state=state, **values)
 
 
-def run_info(number: int, batch: str, state: RunState, *, began_s: float, ended_s: float | None = None, **more: Any) -> RunInfo:
+def run_info(
+    number: int, batch: str, state: RunState, *, began_s: float, ended_s: float | None = None, **more: Any
+) -> RunInfo:
     """A run that began `began_s` seconds before NOW and ended `ended_s` before it."""
     values: dict[str, Any] = {"asked": Asked.RUN, "why": "", "actor": "ada", "counts": {}, "tasks": 0}
     values.update(more)

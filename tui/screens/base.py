@@ -83,7 +83,6 @@ class Keyed(Screen[Result], Generic[Result]):
     DEFAULT_CSS = """
     Keyed {
         layout: vertical;
-        background: $background;
         color: $foreground;
         #tiny { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
         &.-tiny > * { display: none; }
@@ -226,7 +225,7 @@ class Page(Keyed[Result], Generic[Result]):
     """A whole screen: top line, body, bottom line. Subclasses give `crumbs` and `body`."""
 
     DEFAULT_CSS = """
-    Page { #top { height: 1; } #bottom { height: 1; } }
+    Page { background: $background; #top { height: 1; } #bottom { height: 1; } }
     """
 
     def compose(self) -> ComposeResult:
@@ -333,6 +332,12 @@ class Live(Page[Result], Generic[Result]):
         self._changed.set()
         self.loaded = asyncio.Event()
         """Set once everything was read for the first time."""
+        self._busy = False
+
+    @property
+    def up_to_date(self) -> bool:
+        """True while nothing waits to be read."""
+        return not self._busy and not self._changed.is_set()
 
     async def reload(self, changes: Changes) -> None:
         """Reads again what the changes may concern. Raises WindlassError."""
@@ -357,6 +362,7 @@ class Live(Page[Result], Generic[Result]):
             await self._changed.wait()
             self._changed.clear()
             changes, self._waiting = self._waiting, Changes()
+            self._busy = True
             try:
                 await self.reload(changes)
             except WindlassError as error:
@@ -365,5 +371,6 @@ class Live(Page[Result], Generic[Result]):
                     self.say_error(error)
             else:
                 self._shown_trouble = ""
+            self._busy = False
             self.refresh_keys()
             self.loaded.set()

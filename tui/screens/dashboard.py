@@ -59,7 +59,8 @@ class Dashboard(Live[None]):
     ]
     DEFAULT_CSS = """
     Dashboard {
-        VirtualTable { border: $frame $line; border-title-color: $foreground; height: auto; }
+        VirtualTable { border: $frame $line; border-title-color: $foreground; height: auto;
+            border-subtitle-color: $warning; }
         VirtualTable:focus { border: $frame $line-focus; }
         #needs { max-height: 10; }
         #columns { height: 1fr; layout: horizontal; }
@@ -157,11 +158,11 @@ class Dashboard(Live[None]):
         self._focus_first()
 
     def _show_runs(self, seen: Overview) -> None:
-        arrow_b = [("b", "bold accent"), (" chooses a batch and starts it", "muted")]
+        key_b = [("b", "bold accent"), (" chooses a batch and starts it", "muted")]
         for name, runs, empty in (
             ("needs", seen.needs, [[("Nothing needs you.", "muted")]]),
-            ("running", seen.running, [[("No run is executing. ", "muted"), *arrow_b]]),
-            ("recent", seen.recent, [[("Runs that ended stand here. ", "muted"), *arrow_b]]),
+            ("running", seen.running, [[("No run is executing. ", "muted"), *key_b]]),
+            ("recent", seen.recent, [[("Runs that have ended stand here.", "muted")]]),
         ):
             table = self._table(name)
             table.set_empty(empty)
@@ -186,7 +187,12 @@ class Dashboard(Live[None]):
         self._faults = self.session.workspace.faults if self.session.workspace else ()
         lines_by_provider = by_provider(servers)
         self._stopped = sum(line.stopped for line in lines_by_provider)
-        table.set_empty([[("Servers are what batches work on. List them in servers/NAME.yaml.", "muted")]])
+        table.set_empty(
+            [
+                [("Servers are what batches work on.", "muted")],
+                [("List them in servers/NAME.yaml.", "muted")],
+            ]
+        )
         table.set_items(lines_by_provider)
         table.border_title = f"Servers {len(servers)}" if servers else "Servers"
         table.border_subtitle = f"{self._stopped} stopped: s starts them" if self._stopped else ""
@@ -195,7 +201,12 @@ class Dashboard(Live[None]):
 
     def _show_batches(self, batches: Sequence[BatchInfo]) -> None:
         table: VirtualTable[BatchInfo] = self.query_one("#batches", VirtualTable)
-        table.set_empty([[("Batches are the work to be done: steps in batches/NAME.yaml.", "muted")]])
+        table.set_empty(
+            [
+                [("Batches are the work to be done, in steps.", "muted")],
+                [("Write one as batches/NAME.yaml.", "muted")],
+            ]
+        )
         table.set_items(list(batches))
         table.border_title = f"Batches {len(batches)}" if batches else "Batches"
 

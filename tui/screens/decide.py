@@ -36,7 +36,6 @@ class DecideScreen(Live[None]):
     """For one task, or (`task` None) for the first one in doubt; after a decision comes the next one in doubt."""
 
     BINDINGS = [
-        Binding("enter", "choose", "choose", id="decide.choose", tooltip="Take the choice under the cursor"),
         Binding("n", "next", "next in doubt", id="decide.next", tooltip="The next task in doubt"),
         Binding(
             "y", "copy", "copy command", id="decide.copy", tooltip="Copy the command line for this decision"
@@ -72,7 +71,7 @@ class DecideScreen(Live[None]):
             yield Static("", id="facts-text")
         yield OutputPane(max_lines=LAST_LINES, id="output")
         yield VirtualTable[Choice](
-            (Column("choice", 20), Column("consequence")),
+            (Column("choice", 18), Column("consequence")),
             key=lambda choice: choice.name,
             cells=lambda choice: [
                 [(choice.title, "bold")],
@@ -162,26 +161,25 @@ class DecideScreen(Live[None]):
     def footer(self) -> Sequence[str]:
         if isinstance(self.focused, Input):
             return ("back",)
-        return ("choose", "next", "copy", "back")
+        return ("open", "next", "copy", "back")
 
     def label(self, action: str) -> str:
-        return "leave the field" if action == "back" and isinstance(self.focused, Input) else ""
+        if action == "back" and isinstance(self.focused, Input):
+            return "leave the field"
+        return "choose" if action == "open" else ""
 
     def reason(self, action: str) -> str:
         if action == "next" and not [key for key in self._doubtful if key != self.wanted]:
             return "no other task is in doubt"
-        if action == "choose":
+        if action == "open":
             if self.session.read_only:
                 return self.session.read_only
             return "" if self.choices.items else "there is nothing to decide"
         return ""
 
-    def action_choose(self) -> None:
-        self.choices.action_open()
-
     def on_virtual_table_opened(self, message: VirtualTable.Opened) -> None:
         choice = self.choices.chosen
-        if choice is None or not self.allowed("choose"):
+        if choice is None or not self.allowed("open"):
             return
         self._choice = choice
         if choice.decision is not None:

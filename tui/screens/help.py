@@ -5,8 +5,10 @@ Generated from the bindings, so that it can't fall behind them.
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
@@ -14,20 +16,20 @@ from textual.widgets import Static
 from core.model.states import RunState, TaskState
 from themes.signs import INTERRUPTED, RUN_SIGNS, TASK_SIGNS
 from tui.look import look
-from tui.paint import Span, Spans, content
+from tui.paint import Spans, content
 from tui.screens.base import Keyed, Sheet
 from tui.session import Session
 
-KEY_WIDTH = 12
+KEY_WIDTH = 10
+LABEL_WIDTH = 15
 
 
 class HelpSheet(Sheet[None]):
     """Keys of `below`, collected when the sheet opens."""
 
     TITLE_TEXT = "Keys"
-    FOOTER = ("close",)
     DEFAULT_CSS = """
-    HelpSheet { #sheet { max-width: 100; } #help { height: auto; max-height: 80vh; } }
+    HelpSheet { #sheet { max-width: 110; height: 96%; } #help { height: 1fr; } }
     """
 
     def __init__(self, session: Session, below: Keyed[Any]) -> None:
@@ -48,31 +50,32 @@ class HelpSheet(Sheet[None]):
             yield Static("", classes="text", id="help-text")
 
     def on_mount(self) -> None:
-        self.query_one("#help-text", Static).update(content(self._lines()))
         self.query_one("#help").focus()
 
-    def _lines(self) -> list[Spans]:
+    async def action_help(self) -> None:
+        """The key that opened it closes it."""
+        self.dismiss(None)
+
+    def label(self, action: str) -> str:
+        return "back" if action == "help" else ""
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        width = self.query_one("#help").size.width - 4
+        self.query_one("#help-text", Static).update(content(self._lines(width)))
+
+    def _lines(self, width: int) -> list[Spans]:
         style = look(self)
         groups: dict[str, list[Spans]] = {"Here": [], "Moving": [], "Everywhere": []}
         for keys, label, binding, reason in self._entries:
             area = (binding.id or "").split(".")[0]
-            group = {"table": "Moving", "output": "Moving", "app": "Everywhere"}.get(area, "Here")
-            line: list[Span] = [(f"{keys:<{KEY_WIDTH}} ", "faint" if reason else "bold accent")]
-            line.append((f"{label}", "muted" if reason else ""))
-            if binding.tooltip and binding.tooltip.lower() != label.lower():
-                line.append((style.own(f" · {binding.tooltip}"), "muted"))
-            groups[group].append(line)
+            group = groups[{"table": "Moving", "output": "Moving", "app": "Everywhere"}.get(area, "Here")]
+            group += _entry(keys, label, style.own(binding.tooltip), width, bool(reason))
             if reason:
-                groups[group].append(
-                    [(" " * (KEY_WIDTH + 1), ""), (style.text(f"not now: {reason}"), "warning")]
-                )
-        groups["Moving"].append(
-            [
-                (f"{'tab':<{KEY_WIDTH}} ", "bold accent"),
-                ("Next panel", ""),
-                (style.own(" · shift+tab goes back"), "muted"),
-            ]
-        )
+                group += _entry("", "", f"not now: {style.text(reason)}", width, False, "warning")
+        groups["Moving"] += _entry("tab", "next panel", "shift+tab goes back", width, False)
         lines: list[Spans] = []
         for title, entries in groups.items():
             if entries:
@@ -88,3 +91,15 @@ class HelpSheet(Sheet[None]):
         for at in range(0, len(signs), 3):
             lines.append([(f"{style.mark(sign)} {sign.word:<23}", sign.role) for sign in signs[at : at + 3]])
         return lines
+
+
+def _entry(keys: str, label: str, text: str, width: int, dimmed: bool, role: str = "muted") -> list[Spans]:
+    """One key: what it does, wrapped beside it."""
+    indent = KEY_WIDTH + LABEL_WIDTH + 2
+    wrapped = textwrap.wrap(text, max(20, width - indent)) or [""]
+    first: Spans = [
+        (f"{keys:<{KEY_WIDTH}} ", "faint" if dimmed else "bold accent"),
+        (f"{label:<{LABEL_WIDTH}} ", "muted" if dimmed else ""),
+        (wrapped[0], role),
+    ]
+    return [first, *([(" " * indent, ""), (line, role)] for line in wrapped[1:])]

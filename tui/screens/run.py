@@ -27,8 +27,8 @@ from tui.paint import Span, Spans, content
 from tui.screens.base import Live
 from tui.screens.decide import DecideScreen
 from tui.screens.output import OutputScreen
-from tui.screens.servers import ask_to_trust
 from tui.screens.sheets import ConfirmSheet
+from tui.screens.trust import ask_to_trust
 from tui.session import Session
 from tui.tail import Tail
 from tui.widgets.grid import GridLine
@@ -83,7 +83,7 @@ class RunScreen(Live[None]):
     RunScreen {
         #state { height: 1; }
         #body { layout: horizontal; height: 1fr; }
-        #left { width: 44; height: 1fr; }
+        #left { width: 48; height: 1fr; }
         #right { width: 1fr; height: 1fr; }
         #steps, #tasks-panel, #output { border: $frame $line; border-title-color: $foreground; }
         #steps:focus, #tasks-panel:focus-within, #output:focus { border: $frame $line-focus; }
@@ -125,7 +125,7 @@ class RunScreen(Live[None]):
                         Column("", 1),
                         Column("step"),
                         Column("ended", 7, right=True),
-                        Column("", 6),
+                        Column("", 9),
                         Column("took", 7, right=True),
                     ),
                     key=lambda step: step.name,
@@ -218,7 +218,7 @@ class RunScreen(Live[None]):
         self.query_one("#progress", ProgressLine).show(
             share, run_text.figures(run, style), run_text.bar_role(run)
         )
-        self.query_one("#state", SpanLine).show(run_text.state_line(run, style))
+        self.query_one("#state", SpanLine).show(*run_text.state_line(run, style))
         self.refresh_top()
 
     async def _read_tasks(self, changes: Changes) -> None:

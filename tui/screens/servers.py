@@ -9,8 +9,6 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from core.engine.api import HostKey
-from core.errors import WindlassError
 from core.model.views import ServerInfo
 from tui import rows
 from tui.actions import changed_host_key
@@ -18,7 +16,8 @@ from tui.bridge import Changes
 from tui.look import look
 from tui.paint import Span, Spans, content
 from tui.screens.base import Live
-from tui.screens.sheets import TrustSheet
+from tui.screens.run import RunScreen
+from tui.screens.trust import ask_to_trust
 from tui.session import Session
 from tui.widgets.table import Column, VirtualTable
 
@@ -42,7 +41,7 @@ def matches(server: ServerInfo, find: str) -> bool:
 class ServersScreen(Live[None]):
     """`find` filters from the beginning."""
 
-    FOOTER = ("find", "trust", "start_servers", "update", "back")
+    FOOTER = ("open", "find", "trust", "start_servers", "update", "back")
     BINDINGS = [
         Binding(
             "slash", "find", "find", id="servers.find", tooltip="Filter by name, group:web, state:stopped"
@@ -149,8 +148,13 @@ class ServersScreen(Live[None]):
 
     # ------------------------------------------------------------ keys
 
+    def label(self, action: str) -> str:
+        return "open its run" if action == "open" else ""
+
     def reason(self, action: str) -> str:
         server = self.table.chosen
+        if action == "open":
+            return "" if server is not None and server.held_by is not None else "no run holds this server"
         if action == "trust":
             if server is None:
                 return "no server is chosen"
@@ -163,6 +167,14 @@ class ServersScreen(Live[None]):
     def on_virtual_table_highlighted(self) -> None:
         self._show_detail()
         self.refresh_keys()
+
+    def on_virtual_table_opened(self) -> None:
+        """The run that holds the server."""
+        server = self.table.chosen
+        if server is not None and server.held_by is not None:
+            self.app.push_screen(RunScreen(self.session, server.held_by))
+        elif server is not None:
+            self.say(f"no run holds {server.name}")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._find = event.value
@@ -201,23 +213,3 @@ class ServersScreen(Live[None]):
         server = self.table.chosen
         if server is not None and self.allowed("trust"):
             ask_to_trust(self, server.name)
-
-
-def ask_to_trust(page: Live[None], server: str) -> None:
-    """Fetches the key that a server presents, shows it, and trusts it when a person says so."""
-    engine, actor = page.session.engine, page.session.actor
-
-    async def ask() -> None:
-        try:
-            key: HostKey = await engine.host_key(server)
-        except WindlassError as error:
-            page.say_error(error)
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                page.perform(engine.trust(key, actor=actor), f"the host key of {server} is trusted")
-
-        page.app.push_screen(TrustSheet(page.session, key), answered)
-
-    page.run_worker(ask(), group="trust", exclusive=True)

@@ -17,6 +17,16 @@ from tui.screens.base import Sheet
 from tui.session import Session
 
 
+COMPARE = (
+    "Compare the fingerprint with one that you got another way, for example on the server's console. "
+    "Whoever answers with this key will be believed from now on."
+)
+DRAIN = (
+    "The engine lives in this window. When you leave, nothing new starts and tasks in flight end first; "
+    "then the run stands and can be resumed."
+)
+
+
 class ConfirmSheet(Sheet[bool]):
     """Asks before something that can't be taken back. The confirming key is never the one that asked."""
 
@@ -114,8 +124,7 @@ class TrustSheet(Sheet[bool]):
             [],
             [(clean(kind), "muted"), ("  ", ""), (clean(key.fingerprint), "bold accent")],
             [],
-            [("Compare the fingerprint with one that you got another way, for example on the", "muted")],
-            [("server's console. Whoever answers at this address will be believed from now on.", "muted")],
+            [(COMPARE, "muted")],
         ]
         yield Static(content(lines), classes="text")
 
@@ -142,8 +151,7 @@ class LeaveSheet(Sheet[bool]):
         lines: list[Spans] = [[(clean(run), "bold")] for run in self._runs]
         lines += [
             [],
-            [("The engine lives in this window. On leaving, nothing new starts, tasks in", "")],
-            [("flight end first, and then the run can be resumed where it stood.", "")],
+            [(DRAIN, "")],
         ]
         yield Static(content(lines), classes="text")
 
@@ -169,6 +177,7 @@ class DrainSheet(Sheet[None]):
     def sheet(self) -> ComposeResult:
         lines: list[Spans] = [
             [("Nothing new starts. Waiting for the tasks in flight to end.", "")],
+            [],
             [("Leaving at once abandons them: they will be in doubt at the next start.", "muted")],
         ]
         yield Static(content(lines), classes="text")

@@ -70,6 +70,7 @@ class StartSheet(Sheet[int]):
         self._wanted = batch
         self._batches: list[BatchInfo] = []
         self._plan: Plan | None = None
+        self._planned: PlanRequest | None = None
         self._starting = False
         self._fields_of = ""
         self.planned = asyncio.Event()
@@ -78,7 +79,7 @@ class StartSheet(Sheet[int]):
     def sheet(self) -> ComposeResult:
         with Container(id="start-body"):
             yield VirtualTable[BatchInfo](
-                (Column("batch"), Column("steps", 9, right=True)),
+                (Column("batch"), Column("steps", 11, right=True)),
                 key=lambda batch: batch.name,
                 cells=lambda batch: self._batch_cells(batch),
                 header=False,
@@ -142,12 +143,13 @@ class StartSheet(Sheet[int]):
         self._plan = None
         if batch.name != self._fields_of:
             await self._build_fields(batch)
+        self._planned = self._request(batch)
         if batch.faults:
             head: list[Spans] = [[(f"{look(self).text(batch.path)} cannot be planned:", "bold error")], []]
             self._say([*head, *fault_lines(batch.faults, look(self).text)])
         else:
             try:
-                self._plan = await self.session.engine.plan(self._request(batch))
+                self._plan = await self.session.engine.plan(self._planned)
             except WindlassError as error:
                 self._show_error(error)
             else:
@@ -181,7 +183,7 @@ class StartSheet(Sheet[int]):
         await fields.remove_children()
         rows_of_fields = [self._param_field(param) for param in batch.params]
         rows_of_fields.append(
-            _field("limit", "limit-selector", "", "every server", "a selector: group:web and not name:web-1")
+            _field("limit", "limit-selector", "", "every server", "a selector, like group:web")
         )
         await fields.mount_all(rows_of_fields)
 
@@ -209,8 +211,13 @@ class StartSheet(Sheet[int]):
         return given
 
     def on_input_changed(self) -> None:
-        self._plan = None
         self.refresh_keys()
+
+    @property
+    def _stale(self) -> bool:
+        """True where a field says something that the plan shown does not know."""
+        batch = self.table.chosen
+        return batch is not None and self._planned != self._request(batch)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter takes the value and goes on to the next field; after the last one back to the batches."""
@@ -220,7 +227,7 @@ class StartSheet(Sheet[int]):
         self._replan()
 
     def on_input_blurred(self) -> None:
-        if self._plan is None:
+        if self._stale:
             self._replan()
 
     # ------------------------------------------------------------ keys
@@ -244,6 +251,8 @@ class StartSheet(Sheet[int]):
                 return "it is being started"
             if self._plan is None:
                 return "this batch cannot be started as it stands"
+            if self._stale:
+                return "the fields changed: the plan is being made again"
             if action == "start" and self._plan.held:
                 held = ", ".join(sorted({f"run {run}" for run in self._plan.held.values()}))
                 return f"{held} holds some of these servers: wait for it, or start alongside it"

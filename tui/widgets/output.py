@@ -40,15 +40,15 @@ class OutputPane(ScrollView, can_focus=True):
     }
     """
     BINDINGS = [
-        Binding("down,j", "line(1)", "Down", id="output.down", tooltip="One line on", show=False),
-        Binding("up,k", "line(-1)", "Up", id="output.up", tooltip="One line back", show=False),
-        Binding("pagedown", "page(1)", "Page down", id="output.page-down", tooltip="A page on", show=False),
-        Binding("pageup", "page(-1)", "Page up", id="output.page-up", tooltip="A page back", show=False),
-        Binding("home,g", "top", "Top", id="output.top", tooltip="The oldest line kept", show=False),
+        Binding("down,j", "line(1)", "down", id="output.down", tooltip="One line on", show=False),
+        Binding("up,k", "line(-1)", "up", id="output.up", tooltip="One line back", show=False),
+        Binding("pagedown", "page(1)", "page down", id="output.page-down", tooltip="A page on", show=False),
+        Binding("pageup", "page(-1)", "page up", id="output.page-up", tooltip="A page back", show=False),
+        Binding("home,g", "top", "top", id="output.top", tooltip="The oldest line kept", show=False),
         Binding(
             "end,G", "tail", "Bottom", id="output.bottom", tooltip="The newest line, and follow", show=False
         ),
-        Binding("left", "aside(-8)", "Left", id="output.left", tooltip="Long lines: to the left", show=False),
+        Binding("left", "aside(-8)", "left", id="output.left", tooltip="Long lines: to the left", show=False),
         Binding(
             "right", "aside(8)", "Right", id="output.right", tooltip="Long lines: to the right", show=False
         ),

@@ -51,12 +51,12 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
     }
     """
     BINDINGS = [
-        Binding("down,j", "move(1)", "Down", id="table.down", tooltip="The next row", show=False),
-        Binding("up,k", "move(-1)", "Up", id="table.up", tooltip="The row before", show=False),
-        Binding("pagedown", "page(1)", "Page down", id="table.page-down", tooltip="A page on", show=False),
-        Binding("pageup", "page(-1)", "Page up", id="table.page-up", tooltip="A page back", show=False),
-        Binding("home,g", "to(0)", "Top", id="table.top", tooltip="The first row", show=False),
-        Binding("end,G", "to(-1)", "Bottom", id="table.bottom", tooltip="The last row", show=False),
+        Binding("down,j", "move(1)", "down", id="table.down", tooltip="The next row", show=False),
+        Binding("up,k", "move(-1)", "up", id="table.up", tooltip="The row before", show=False),
+        Binding("pagedown", "page(1)", "page down", id="table.page-down", tooltip="A page on", show=False),
+        Binding("pageup", "page(-1)", "page up", id="table.page-up", tooltip="A page back", show=False),
+        Binding("home,g", "to(0)", "top", id="table.top", tooltip="The first row", show=False),
+        Binding("end,G", "to(-1)", "bottom", id="table.bottom", tooltip="The last row", show=False),
         Binding("enter", "open", "open", id="table.open", tooltip="Open the chosen row", show=False),
     ]
 

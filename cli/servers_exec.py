@@ -1,0 +1,141 @@
+"""`windlass servers exec`: one command on many servers, as a run like any other: recorded, limited, resumable.
+
+The command becomes a batch of one step in `.windlass/adhoc/`, so that its history, doubt and output are kept where
+those of every run are. What it prints goes to stdout, each line with its server's name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.actor import actor
+from cli.complete import complete_selectors
+from cli.exits import Exit
+from cli.launch import owner, perform
+from cli.options import follow_options, workspace_folder, workspace_option
+from cli.terminal import interactive, say
+
+if TYPE_CHECKING:
+    from cli.follow import Following
+
+KEPT = 50
+STEP = "command"
+MAX_COMMAND_BYTES = 64 * 1024
+_OPENING = re.compile(r"\{[{%#]")
+
+
+@click.command("exec", context_settings={"allow_interspersed_args": False})
+@click.argument("selector", shell_complete=complete_selectors)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="At most so many at once.",
+)
+@click.option("--timeout", metavar="TIME", help="Stop it on a server after this: 30s, 5m.")
+@click.option("--sudo", is_flag=True, help="As root.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
+@click.option("--alongside", is_flag=True, help="Also on servers that another open run holds.")
+@follow_options
+@workspace_option
+def exec_command(
+    selector: str,
+    command: Sequence[str],
+    parallel: int,
+    timeout: str | None,
+    sudo: bool,
+    yes: bool,
+    alongside: bool,
+    how: Following,
+) -> Exit:
+    """Run a command on servers, as a recorded run.
+
+    Options come before SELECTOR. One word after it is a shell command as it stands; several are quoted.
+
+    \b
+    windlass servers exec group:web -- uptime
+    windlass servers exec 'name:web-* and not label:zone=b' 'df -h | tail -1'
+    """
+    words = list(command[1:] if command[0] == "--" else command)
+    text = words[0] if len(words) == 1 else shlex.join(words)
+    document = adhoc_batch(selector, text, parallel=parallel, timeout=timeout, sudo=sudo)
+    how.exec_lines = True
+    return perform(
+        _exec(workspace_folder(), document, how, ask=not yes and interactive(), alongside=alongside)
+    )
+
+
+async def _exec(folder: Path, document: str, how: Following, *, ask: bool, alongside: bool) -> Exit:
+    from cli.follow import act_and_follow
+    from core.engine.api import PlanRequest, RunRequest
+    from core.workspace.folder import Workspace
+
+    async with owner(folder) as engine:
+        path = _write(Workspace.load(folder).make_state_dir() / "adhoc", document)
+        request = PlanRequest(str(path))
+        plan = await engine.plan(request)
+        if ask:
+            names = " ".join(plan.servers)
+            if not click.confirm(f"Run it on {len(plan.servers)} servers ({names[:200]})?", err=True):
+                say("nothing was started")
+                path.unlink()
+                return Exit.NEEDS_PERSON
+        asked = RunRequest(request, actor(), alongside, plan.digest)
+        return await act_and_follow(engine, lambda: engine.start(asked), how)
+
+
+def adhoc_batch(selector: str, command: str, *, parallel: int, timeout: str | None, sudo: bool) -> str:
+    """The batch document of one command. Its braces are the shell's, never a template's. Raises InputError."""
+    from core.errors import InputError
+
+    if not command.strip():
+        raise InputError("the command is empty")
+    if len(command.encode("utf-8", "surrogateescape")) > MAX_COMMAND_BYTES:
+        raise InputError(
+            f"the command is longer than {MAX_COMMAND_BYTES} bytes", hint="upload a script and run it"
+        )
+    if not command.replace("\n", " ").replace("\t", " ").isprintable():
+        raise InputError("the command holds a character that cannot be printed")
+    step: dict[str, object] = {
+        "description": _short(command),
+        "on": selector,
+        "run": _OPENING.sub(lambda found: "{{ '" + found.group() + "' }}", command),
+    }
+    if timeout is not None:
+        step["timeout"] = timeout
+    if sudo:
+        step["sudo"] = True
+    document = {
+        "name": "exec",
+        "description": f"windlass servers exec {selector}: {_short(command)}",
+        "strategy": {"order": "free", "parallel": parallel, "on_failure": "continue"},
+        "steps": {STEP: step},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"  # JSON is YAML
+
+
+def _short(command: str) -> str:
+    line = " ".join(command.split())
+    return line if len(line) <= 80 else line[:77] + "..."
+
+
+def _write(folder: Path, document: str) -> Path:
+    """Keeps the document (0600) and the newest of those before it."""
+    from core.files import private_folder, write_atomically
+
+    private_folder(folder)
+    for old in sorted(folder.glob("exec-*.yaml"))[: -KEPT + 1]:
+        old.unlink(missing_ok=True)
+    path = folder / f"exec-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 10**6:06d}.yaml"
+    write_atomically(path, document.encode())
+    return path

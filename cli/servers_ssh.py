@@ -1,0 +1,62 @@
+"""`windlass servers ssh`: OpenSSH's own client, connected as Windlass connects."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.complete import complete_servers
+from cli.launch import perform
+from cli.options import command as as_command
+from cli.options import workspace_folder, workspace_option
+
+if TYPE_CHECKING:
+    from core.workspace.folder import Workspace
+    from providers.base import Server
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("name", shell_complete=complete_servers)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@workspace_option
+def ssh(name: str, command: Sequence[str]) -> int:
+    """Open a shell on a server, or run one command there.
+
+    It uses the same address, user, keys and trusted host keys as runs do, and ends with ssh's exit status. Nothing
+    of it is recorded: `windlass servers exec` is.
+    """
+    from core.errors import NotPossible
+    from core.ssh.interactive import interactive_argv
+    from core.workspace.folder import Workspace
+
+    workspace = Workspace.load(workspace_folder())
+    server = perform(_find(workspace, name))
+    if command and command[0] == "--":
+        command = command[1:]
+    if server.state == "stopped":
+        raise NotPossible(f"{name} is stopped", hint=f"start it: {as_command('servers', 'start', name)}")
+    with interactive_argv(server, workspace.known_hosts, command) as argv:
+        child = subprocess.Popen(argv)
+        # ssh answers the keys itself; what the terminal sends to the whole group must not end us before it.
+        kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+        try:
+            status = child.wait()
+        finally:
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+    return 128 - status if status < 0 else status
+
+
+async def _find(workspace: Workspace, name: str) -> Server:
+    """The server as its provider describes it. Raises InputError."""
+    from core.engine.catalogue import Catalogue
+
+    catalogue = Catalogue(workspace)
+    try:
+        return await catalogue.server(name)
+    finally:
+        await catalogue.close()

@@ -1,0 +1,126 @@
+"""`windlass validate`: every fault of a workspace at once, without touching a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import jsonforms
+from cli.complete import complete_batches
+from cli.exits import Exit
+from cli.failures import fault_line
+from cli.launch import perform, reader
+from cli.options import json_option, workspace_folder, workspace_option
+from cli.terminal import clean, emit, note, out, say
+from cli.words import listed, plural
+
+if TYPE_CHECKING:
+    from core.engine.api import Engine
+    from core.errors import Fault, InputError
+    from core.model.views import BatchInfo
+
+
+@click.command()
+@click.argument("batches", metavar="[BATCH]...", nargs=-1, shell_complete=complete_batches)
+@json_option
+@workspace_option
+def validate(batches: Sequence[str], as_json: bool) -> Exit:
+    """Check the workspace: every fault with file:line:column.
+
+    Looks at workspace.yaml, the servers, and the batches (all, or those named), each planned with its defaults
+    where no parameter must be given. No server is connected to.
+    """
+    return perform(_validate(batches, as_json))
+
+
+async def _validate(batches: Sequence[str], as_json: bool) -> Exit:
+    from core.errors import InputError
+
+    folder = workspace_folder()
+    faults: list[Fault] = []
+    checked: list[str] = []
+    try:
+        async with reader(folder) as engine:
+            servers = await _servers(engine, faults)
+            checked = await _batches(engine, folder, batches, faults, plan=servers is not None, empty=servers == 0)
+    except InputError as error:  # workspace.yaml itself, or a batch that is not there
+        if not error.faults:
+            raise
+        faults += error.faults
+    for fault in faults:
+        if as_json:
+            emit(jsonforms.fault(fault))
+        else:
+            file = fault.file if Path(fault.file).is_absolute() else str(folder / fault.file)
+            out(clean(fault_line(file, fault.line, fault.column, fault.message, fault.hint)))
+    if faults:
+        say(f"{plural(len(faults), 'fault')}")
+        return Exit.BAD_INPUT
+    note(f"valid: {plural(servers or 0, 'server')}, {plural(len(checked), 'batch', 'batches')}")
+    return Exit.OK
+
+
+async def _servers(engine: Engine, faults: list[Fault]) -> int | None:
+    """How many servers there are; None where the inventory has faults."""
+    from core.errors import InputError
+
+    try:
+        return len(await engine.servers())
+    except InputError as error:
+        faults += _of(error)
+        return None
+
+
+async def _batches(
+    engine: Engine, folder: Path, names: Sequence[str], faults: list[Fault], *, plan: bool, empty: bool
+) -> list[str]:
+    """Checks batches and returns which; where the servers have faults plans would only repeat them.
+
+    In a workspace without servers (`empty`) a batch that finds none is no fault.
+    """
+    known = {batch.path: batch for batch in await engine.batches()}
+    if names:
+        from core.workspace.find import find_batch
+
+        paths = [str(find_batch(name, folder)) for name in names]
+    else:
+        paths = list(known)
+    for path in paths:
+        batch = known.get(path)
+        if batch is not None and batch.faults:
+            faults += batch.faults
+        elif plan and batch is not None and (required := _required(batch)):
+            note(
+                f"{batch.name}: not planned, it needs {listed([f'--param {name}=VALUE' for name in required])}"
+            )
+        elif plan:
+            await _plan(engine, path, faults, empty=empty)
+    return paths
+
+
+async def _plan(engine: Engine, path: str, faults: list[Fault], *, empty: bool) -> None:
+    from core.engine.api import PlanRequest
+    from core.errors import InputError
+
+    try:
+        for warning in (await engine.plan(PlanRequest(path))).warnings:
+            note(clean(f"{Path(path).name}: {warning}"))
+    except InputError as error:
+        if empty and not error.faults:
+            note(clean(f"{Path(path).name}: there is no server yet"))
+        else:
+            faults += _of(error, path)
+
+
+def _required(batch: BatchInfo) -> list[str]:
+    return [param.name for param in batch.params if param.required]
+
+
+def _of(error: InputError, file: str = "") -> list[Fault]:
+    """The faults of an error; one for the whole file where it has only a message."""
+    from core.errors import Fault
+
+    return list(error.faults) or [Fault(file or "servers", 0, 0, error.message, error.hint)]

@@ -1,0 +1,218 @@
+"""Stopping a command: its whole process group, TERM before KILL, and told only when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from core.engine.executor import Command, Ended, NotStarted, Stopped, StopUnconfirmed
+from core.ssh.settings import SshSettings
+from tests.e2e.ssh.conftest import Host, link_shell
+from tests.e2e.ssh.lab import Lab, Recorder, eventually, laboratory, new_ref
+from tests.support.sshd import Sshd, alive
+
+
+async def test_a_sleeping_command_ends_by_term(shell_lab: Lab) -> None:
+    flying = await shell_lab.begin("sleep 300")
+    answer = await shell_lab.executor.stop(shell_lab.server, flying.ref, 5)
+    assert isinstance(answer, Stopped)
+    assert "after TERM" in answer.evidence
+    assert await flying.answer == Ended(143, signal="TERM")
+
+
+async def test_a_command_may_clean_up_within_the_grace_time(shell_lab: Lab) -> None:
+    flying = await shell_lab.begin("trap 'echo cleaned; exit 7' TERM; while :; do sleep 0.05; done")
+    answer = await shell_lab.executor.stop(shell_lab.server, flying.ref, 5)
+    assert isinstance(answer, Stopped)
+    assert await flying.answer == Ended(7)
+    assert b"cleaned\n" in flying.recorder.out
+
+
+async def test_a_command_that_ignores_term_is_killed(shell_lab: Lab) -> None:
+    flying = await shell_lab.begin("trap '' TERM; sleep 300")
+    began = time.monotonic()
+    answer = await shell_lab.executor.stop(shell_lab.server, flying.ref, 0.5)
+    assert isinstance(answer, Stopped)
+    assert "after KILL" in answer.evidence
+    assert time.monotonic() - began >= 0.5
+    assert await flying.answer == Ended(137, signal="KILL")
+
+
+async def test_grandchildren_of_the_group_are_ended_too(shell_lab: Lab) -> None:
+    flying = await shell_lab.begin("sh -c 'trap \"\" TERM; sleep 301 & sleep 302 & echo $! pid; wait' & wait")
+    await flying.recorder.until(b" pid\n")
+    pid = int(flying.recorder.out.split()[-2])
+    assert alive(pid)
+    answer = await shell_lab.executor.stop(shell_lab.server, flying.ref, 0.2)
+    assert isinstance(answer, Stopped)
+    assert not alive(pid)
+    assert isinstance(await flying.answer, Ended)
+
+
+async def test_a_child_that_outlives_its_shell_is_found(lab: Lab) -> None:
+    flying = await lab.begin("(trap '' TERM; echo $$ >/dev/null; sleep 300) & echo $! pid; exec sleep 301")
+    await flying.recorder.until(b" pid\n")
+    pid = int(flying.recorder.out.split()[-2])
+    answer = await lab.executor.stop(lab.server, flying.ref, 0.3)
+    assert isinstance(answer, Stopped)
+    assert "after KILL" in answer.evidence
+    assert not alive(pid)
+
+
+async def test_a_process_name_with_odd_characters_is_still_found(lab: Lab, tmp_path: Path) -> None:
+    # The name stands in parentheses in /proc/PID/stat, and nothing forbids ") R 1 2" or a newline in it.
+    for name in (") R 1 2", "a\nb"):
+        program = tmp_path / name
+        if not program.exists():
+            program.symlink_to("/bin/sleep")
+        quoted = str(program).replace("'", "'\\''")
+        flying = await lab.begin(f"trap '' TERM; '{quoted}' 300 & echo $! pid; wait; wait")
+        await flying.recorder.until(b" pid\n")
+        pid = int(flying.recorder.out.split()[-2])
+        await eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == f"{name}\n", "the program runs")  # noqa: B023
+        answer = await lab.executor.stop(lab.server, flying.ref, 0.2)
+        assert isinstance(answer, Stopped), answer
+        assert not alive(pid)
+
+
+async def test_a_process_in_a_session_of_its_own_is_out_of_reach(lab: Lab) -> None:
+    flying = await lab.begin("setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $! pid; wait; sleep 301")
+    await flying.recorder.until(b" pid\n")
+    answer = await lab.executor.stop(lab.server, flying.ref, 2)
+    assert isinstance(answer, Stopped)
+    left = await lab.run("ps -eo pid,args | grep '[s]leep 300'")
+    pids = [int(line.split()[0]) for line in left[1].out.splitlines()]
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def test_what_ended_already_is_stopped(lab: Lab) -> None:
+    ref = new_ref()
+    assert await lab.start(Command("true"), Recorder(), ref) == Ended(0)
+    assert isinstance(await lab.executor.stop(lab.server, ref, 1), Stopped)
+
+
+async def test_what_was_left_in_the_background_is_ended_by_a_stop(lab: Lab) -> None:
+    ref, recorder = new_ref(), Recorder()
+    command = Command("sleep 300 </dev/null >/dev/null 2>&1 & echo $!")
+    assert await lab.start(command, recorder, ref) == Ended(0)
+    pid = int(recorder.out)
+    assert alive(pid)
+    assert isinstance(await lab.executor.stop(lab.server, ref, 2), Stopped)
+    assert not alive(pid)
+
+
+async def test_an_attempt_of_another_process_cannot_be_stopped(lab: Lab) -> None:
+    answer = await lab.executor.stop(lab.server, new_ref(), 1)
+    assert isinstance(answer, StopUnconfirmed)
+    assert "did not start it" in answer.evidence
+
+
+async def test_an_abandoned_command_runs_on_until_it_is_stopped(lab: Lab) -> None:
+    flying = await lab.begin("echo $$ pid; sleep 300")
+    await flying.recorder.until(b" pid\n")
+    pid = int(flying.recorder.out.split()[1])
+    flying.answer.cancel()
+    await asyncio.gather(flying.answer, return_exceptions=True)
+    assert (await lab.run("true"))[0] == Ended(0)
+    assert alive(pid)
+    assert isinstance(await lab.executor.stop(lab.server, flying.ref, 2), Stopped)
+    assert not alive(pid)
+
+
+async def test_a_number_that_was_given_anew_is_left_alone(lab: Lab) -> None:
+    """The group's leader counts only with its start time."""
+    flying = await lab.begin("sleep 300")
+    running = lab.executor._ledger[flying.ref]
+    assert running.started is not None and running.started.leader_start
+    real = running.started
+    running.started = type(real)(real.pid, real.group, str(int(real.leader_start) - 1))
+    await lab.executor.stop(lab.server, flying.ref, 0.2)
+    # TERM is sent to the number, as nothing tells before; but a leader of another start is no evidence of ours.
+    running.started = real
+    assert isinstance(await lab.executor.stop(lab.server, flying.ref, 1), Stopped)
+    await flying.answer
+
+
+# ---------------------------------------------------------------- where there is no room, or no connection
+
+
+async def test_a_stop_finds_its_way_where_only_one_session_is_allowed(tmp_path: Path) -> None:
+    with Sshd.start(tmp_path / "sshd", {"MaxSessions": "1"}) as sshd:
+        async with laboratory(sshd.server()) as lab:
+            flying = await lab.begin("sleep 300")
+            assert isinstance(await lab.executor.stop(lab.server, flying.ref, 2), Stopped)
+            assert await flying.answer == Ended(143, signal="TERM")
+
+
+async def test_a_command_whose_connection_was_cut_is_stopped_over_a_new_one(sshd: Sshd) -> None:
+    async with laboratory(sshd.server()) as lab:
+        flying = await lab.begin("echo $$ pid; sleep 300")
+        await flying.recorder.until(b" pid\n")
+        pid = int(flying.recorder.out.split()[1])
+        for session in sshd.sessions():
+            os.kill(session, signal.SIGKILL)
+        await flying.answer
+        assert alive(pid)
+        assert isinstance(await lab.executor.stop(lab.server, flying.ref, 2), Stopped)
+        assert not alive(pid)
+
+
+async def test_a_stop_that_cannot_be_sent_is_unconfirmed_with_the_pid(sshd: Sshd) -> None:
+    async with laboratory(sshd.server(), SshSettings(connect_attempts=1)) as lab:
+        flying = await lab.begin("echo $$ pid; sleep 300")
+        await flying.recorder.until(b" pid\n")
+        pid = int(flying.recorder.out.split()[1])
+        sshd.process.kill()
+        sshd.process.wait()
+        for session in _sessions_of_command(pid):
+            os.kill(session, signal.SIGKILL)
+        await flying.answer
+        answer = await lab.executor.stop(lab.server, flying.ref, 1)
+        assert isinstance(answer, StopUnconfirmed)
+        assert answer.pids == (pid,)
+        assert "refused the connection" in answer.evidence
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _sessions_of_command(pid: int) -> list[int]:
+    return [int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])]
+
+
+async def test_a_stop_before_anything_was_handed_over(host: Host) -> None:
+    async with laboratory(host.server) as lab:
+        ref = new_ref()
+        starting = asyncio.ensure_future(lab.start(Command("echo never"), Recorder(), ref))
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        answer = await lab.executor.stop(lab.server, ref, 1)
+        assert isinstance(answer, Stopped | StopUnconfirmed)
+        assert not isinstance(answer, Stopped) or "never" in answer.evidence
+
+
+async def test_ash_without_procfs_numbers_uses_ps(host: Host, tmp_path: Path) -> None:
+    """The way by `ps` gives the same answer as the one by /proc."""
+    from core.ssh import stopping
+
+    text = stopping._LOOK.replace("[ -r /proc/self/stat ]", "false")
+    shell = link_shell("dash", tmp_path)
+    process = await asyncio.create_subprocess_exec("sleep", "300", start_new_session=True)
+    try:
+        looking = await asyncio.create_subprocess_exec(
+            shell,
+            "-c",
+            f"wl_g={process.pid};wl_h=;{text}wl_a;echo \"[$wl_o]\"",
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await looking.communicate()
+        assert out.decode().strip() == f"[ {process.pid}]"
+    finally:
+        process.kill()
+        await process.wait()
+    assert NotStarted("x").why == "x"

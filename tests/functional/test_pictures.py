@@ -1,0 +1,102 @@
+"""Pictures of every screen in its states, at the two sizes that must work. Clock, zone and animation are frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.functional import lab
+from tests.functional.conftest import MakeApp
+from tests.functional.scripted_engine import ScriptedEngine
+from tests.functional.steps import press, settle
+
+SIZES = ((80, 24), (120, 40))
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One state: an engine, and the keys that lead there from the dashboard."""
+
+    name: str
+    engine: Callable[[], ScriptedEngine]
+    keys: tuple[str, ...] = ()
+    theme: str = ""
+    ascii_only: bool = False
+
+
+def failed_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine.run_list = {41: lab.failed_run(doubt=False)}
+    return engine
+
+
+def rolling_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine.run_list = {40: lab.rolling_back_run()}
+    return engine
+
+
+def interrupted_lab() -> ScriptedEngine:
+    import dataclasses
+
+    engine = lab.lab()
+    stored = lab.live_run()
+    stored.info = dataclasses.replace(stored.info, interrupted=True)
+    engine.run_list = {44: stored}
+    return engine
+
+
+PICTURES = (
+    Picture("dashboard", lab.lab),
+    Picture("dashboard_first_time", lab.fresh_lab),
+    Picture("dashboard_empty", lab.empty_lab),
+    Picture("dashboard_ascii", lab.lab, ascii_only=True),
+    Picture("dashboard_light", lab.lab, theme="windlass-light"),
+    Picture("dashboard_high_contrast", lab.lab, theme="high-contrast"),
+    Picture("dashboard_interrupted", interrupted_lab),
+    Picture("start", lab.lab, ("b", "j")),
+    Picture("start_faults", lab.lab, ("b",)),
+    Picture("start_held", lab.lab, ("b", "G")),
+    Picture("start_field", lab.lab, ("b", "j", "e")),
+    Picture("run", lab.lab, ("j", "enter")),
+    Picture("run_ascii", lab.lab, ("j", "enter"), ascii_only=True),
+    Picture("run_waiting_for_person", lab.lab, ("enter",)),
+    Picture("run_failed", failed_lab, ("enter",)),
+    Picture("run_done", lab.lab, ("j", "j", "enter")),
+    Picture("run_rolling_back", rolling_lab, ("enter",)),
+    Picture("run_interrupted", interrupted_lab, ("enter",)),
+    Picture("run_cancel", lab.lab, ("j", "enter", "C")),
+    Picture("run_roll_back", lab.lab, ("enter", "R")),
+    Picture("decide", lab.lab, ("enter", "d")),
+    Picture("decide_reason", lab.lab, ("enter", "d", "j", "enter")),
+    Picture("decide_failed", failed_lab, ("enter", "d")),
+    Picture("output", lab.lab, ("j", "enter", "o")),
+    Picture("servers", lab.lab, ("i", "G")),
+    Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
+    Picture("servers_trust", lab.lab, ("i", "G", "T")),
+    Picture("leave", lab.lab, ("q",)),
+    Picture("help", lab.lab, ("enter", "question_mark")),
+)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_picture(picture: Picture, size: tuple[int, int], snap_compare, make_app: MakeApp) -> None:
+    app = make_app(picture.engine(), ascii_only=picture.ascii_only)
+
+    async def walk(pilot) -> None:
+        if picture.theme:
+            app.theme = picture.theme
+        await press(pilot, *picture.keys)
+        for field in app.screen.query("Input"):
+            field.cursor_blink = False
+        await settle(pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=walk)
+
+
+@pytest.mark.parametrize("size", ((39, 24), (80, 11), (20, 5), (1, 1)), ids=str)
+def test_too_small(size: tuple[int, int], snap_compare, make_app: MakeApp) -> None:
+    assert snap_compare(make_app(lab.lab()), terminal_size=size, run_before=settle)
