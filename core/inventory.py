@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +140,10 @@ def read_settings_file(
     """
     shown = _shown(workspace, file)
     try:
-        with file.open("rb") as stream:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a named pipe must not block
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise InputError(f"{shown} is not a regular file")
             raw = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise InputError(f"{shown} cannot be read: {error.strerror or error}") from error

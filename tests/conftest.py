@@ -32,6 +32,7 @@ DROPPED = (
     "TMUX",
 )
 DROPPED_PREFIXES = ("TEXTUAL", "WINDLASS", "XDG_")
+KEPT = "TEXTUAL_SNAPSHOT_TEMPDIR"  # how the picture tests of xdist's workers find their controller
 
 _home = pytest.StashKey[Path]()
 
@@ -39,7 +40,7 @@ _home = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     """Gives this process (each xdist worker has its own) a home that nobody else uses."""
     for name in list(os.environ):
-        if name in DROPPED or name.startswith(DROPPED_PREFIXES):
+        if name != KEPT and (name in DROPPED or name.startswith(DROPPED_PREFIXES)):
             del os.environ[name]
     home = Path(tempfile.mkdtemp(prefix="wl-home-"))  # short: sockets have paths of 107 bytes at most
     config.stash[_home] = home

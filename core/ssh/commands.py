@@ -28,10 +28,14 @@ class Hello:
 
 @dataclass(slots=True)
 class Running:
-    """A command that was handed over by this process, also after its connection is lost."""
+    """A command of this process: about to be handed over, running, or ended and not forgotten yet.
+
+    `called_off` is set by a stop that comes before the hand-over, which then never happens.
+    """
 
     sudo: str | None
     handed_over: bool = False
+    called_off: bool = False
     own_group: bool = True
     started: Started | None = None
     reported: asyncio.Event = field(default_factory=asyncio.Event)
@@ -39,7 +43,7 @@ class Running:
 
 
 Ledger = dict[AttemptRef, Running]
-"""The commands of one run that this process handed over and that are not forgotten yet."""
+"""The commands of one run that this process began and that are not forgotten yet."""
 
 
 class CommandPath(Protocol):

@@ -36,7 +36,7 @@ from core.engine.executor import (
 )
 from core.model.ids import AttemptRef
 from core.model.states import Stream
-from core.ssh.commands import CommandPath, Ledger
+from core.ssh.commands import CommandPath, Ledger, Running
 from core.ssh.link import ChannelRefused, Link, LinkGone
 from core.ssh.plain import PlainCommands
 from core.ssh.pool import Connection, SshPool
@@ -85,6 +85,8 @@ class SshExecutor:
 
     async def start(self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink) -> Answer:
         """Hands the work over and follows it to its end."""
+        if isinstance(work, Command):
+            self._ledger[ref] = Running(work.sudo)
         try:
             connection = await self._pool.open(server)
         except Unreachable as error:
@@ -135,13 +137,14 @@ class SshExecutor:
             if not short.done():
                 return StopUnconfirmed("the transfer did not end in time")
             return Stopped("it was ended" if short.cancelled() else "it had just taken effect")
+        running = self._ledger.get(ref)
+        if running is not None and not running.handed_over:
+            running.called_off = True
+            return Stopped("it was never handed over")
         try:
             connection = await self._pool.open(server)
             return await connection.prepared.stop(ref, grace_s)
         except Unreachable as error:
-            running = self._ledger.get(ref)
-            if running is not None and not running.handed_over:
-                return Stopped("it was never handed over")
             pids = (running.started.pid,) if running is not None and running.started is not None else ()
             return StopUnconfirmed(f"the stop could not be sent: {error.why}", pids)
 

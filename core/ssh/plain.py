@@ -148,7 +148,7 @@ class PlainCommands:
                 lines.insert(0, shell.sudo_line(self._settings.shell, command.sudo))
         except shell.NotExpressible as error:
             return Ended(2, why=str(error), evidence="it was not handed over")
-        running = self._ledger[ref] = Running(command.sudo)
+        running = self._ledger.setdefault(ref, Running(command.sudo))
         ready = self._take_ready()
         try:
             answer = await self._run(running, command, lines, marker, sink, ready)
@@ -188,6 +188,9 @@ class PlainCommands:
                 )
                 lines = [shell.opening_line(self._settings.shell, marker), *lines]
             receiver.on_line, receiver.sink = reported, sink
+            if running.called_off:
+                channel.close()
+                return NotStarted("it was stopped by us before it was handed over")
             channel.write(b"".join(lines))
         except LinkGone as error:
             if ready is not None and not self._link.gone:

@@ -28,9 +28,10 @@ _CHANNEL_WAIT_S = 1.0
 # $wl_g is the group, $wl_h the start of its leader ("" where unknown); "?" is answered where neither
 # /proc nor ps can tell.
 _LOOK = (
-    "wl_a(){ wl_o=;if [ -r /proc/self/stat ];then "
-    "wl_l=;{ IFS= read -r wl_l </proc/$wl_g/stat; } 2>/dev/null;set -- ${wl_l##*) };"
-    'if [ -n "$wl_h" ]&&[ -n "${20-}" ]&&[ "${20-}" != "$wl_h" ];then return;fi;'
+    # Whether the group is still the one that was started: a leader of another start is somebody else's.
+    "wl_ours(){ wl_l=;{ IFS= read -r wl_l </proc/$wl_g/stat; } 2>/dev/null;set -- ${wl_l##*) };"
+    '[ -z "$wl_h" ]||[ -z "${20-}" ]||[ "${20-}" = "$wl_h" ]; };'
+    "wl_a(){ wl_o=;wl_ours||return;if [ -r /proc/self/stat ];then "
     "for wl_f in /proc/[0-9]*/stat;do wl_l=;{ IFS= read -r wl_l <$wl_f; } 2>/dev/null;"
     # A name with a newline in it hides the rest of the line.
     'case $wl_l in ""|*") "*);;*)wl_l=$(cat $wl_f 2>/dev/null);;esac;'
@@ -83,6 +84,7 @@ async def stop_group(
             "this process did not start it, and the server keeps no record of its processes"
         )
     if not running.handed_over:
+        running.called_off = True
         return Stopped("it was never handed over")
     if not running.reported.is_set() and not running.ended:
         try:
@@ -164,7 +166,7 @@ async def _begin(link: Link, settings: SshSettings, running: Running) -> _Asking
     loop = (
         f"wl_g={started.group};wl_h={started.leader_start};{_LOOK}"
         "while IFS= read -r wl_q;do "
-        "{ case $wl_q in T)kill -TERM -$wl_g;;K)kill -KILL -$wl_g;;esac; } 2>/dev/null;"
+        "{ case $wl_q in T)wl_ours&&kill -TERM -$wl_g;;K)wl_ours&&kill -KILL -$wl_g;;esac; } 2>/dev/null;"
         f"wl_a;printf '%s%s%s\\n' {prefix[:2].decode()} {marker} \"$wl_o\";done\n"
     )
     lines = [loop.encode()]

@@ -13,6 +13,7 @@ Nothing here writes but `make_state_dir`.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,12 @@ STATE_DIR = ".windlass"
 MAX_SETTINGS_BYTES = 1024 * 1024
 MAX_DESCRIPTION = 1000
 KEYS = ("format", "name", "description")
+_PLAIN = {
+    "format": re.compile("[1-9][0-9]{0,3}"),
+    "name": re.compile("[A-Za-z][A-Za-z0-9_-]{0,62}"),
+    "description": re.compile("[A-Za-z][A-Za-z0-9_,.()/-]*(?: [A-Za-z0-9_,.()/-]+)*"),
+}
+"""What a value may look like to be read without a YAML parser."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +106,43 @@ class Workspace:
 
 
 def _load(path: Path) -> Workspace:
+    text = _text(path / SETTINGS_FILE)
+    data: Any = _plain_settings(text)
+    if data is None:
+        data = _parsed(path, text)
+    return Workspace(
+        path=path,
+        name=data.get("name") or path.name or "workspace",
+        description=data.get("description") or "",
+        format=data.get("format", FORMAT),
+    )
+
+
+def _plain_settings(text: str) -> dict[str, str | int] | None:
+    """The settings where every line is as plain as our templates write it; None for everything else.
+
+    Commands that only list something need no YAML parser then. What is read here a parser would read the same.
+    """
+    found: dict[str, str | int] = {}
+    for line in text.split("\n"):
+        if not line or (line.startswith("#") and line.isprintable()):
+            continue
+        key, colon, rest = line.partition(": ")
+        if not colon or key in found or key not in _PLAIN or not _PLAIN[key].fullmatch(rest):
+            return None
+        if rest.lower() in {"true", "false", "null"}:
+            return None
+        found[key] = int(rest) if key == "format" else rest
+    if found.get("format", FORMAT) != FORMAT or len(str(found.get("description", ""))) > MAX_DESCRIPTION:
+        return None
+    return found or None
+
+
+def _parsed(path: Path, text: str) -> Mapping[str, Any]:
+    """The settings of any YAML document. Raises InputError with every fault."""
     from core.batch.yaml_source import Limits, parse
 
-    document = parse(
-        _text(path / SETTINGS_FILE), SETTINGS_FILE, Limits(max_bytes=MAX_SETTINGS_BYTES, nodes=1000)
-    )
+    document = parse(text, SETTINGS_FILE, Limits(max_bytes=MAX_SETTINGS_BYTES, nodes=1000))
     data = document.data()
     if not isinstance(data, Mapping):
         line, column = document.at()
@@ -112,12 +151,7 @@ def _load(path: Path) -> Workspace:
     faults = sorted(_faults(document, data), key=lambda fault: (fault.line, fault.column))
     if faults:
         raise InputError(f"the workspace {path} cannot be opened", faults=faults)
-    return Workspace(
-        path=path,
-        name=data.get("name") or path.name or "workspace",
-        description=data.get("description") or "",
-        format=data.get("format", FORMAT),
-    )
+    return data
 
 
 def _text(file: Path) -> str:

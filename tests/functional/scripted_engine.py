@@ -240,7 +240,8 @@ class ScriptedEngine:
     async def follow(self, after: int, *, run: int | None = None) -> AsyncIterator[Event]:
         while True:
             async with self._news:
-                await self._news.wait_for(lambda: self._closed or any(e.seq > after for e in self._events))
+                while not self._closed and self.info.last_seq <= after:
+                    await self._news.wait()
                 found = [event for event in self._events if event.seq > after]
             for event in found:
                 after = event.seq

@@ -26,7 +26,7 @@ async def until(pilot: Pilot, holds: Callable[[], object], what: str = "") -> No
 async def settle(pilot: Pilot) -> None:
     """Waits until the screen on top has read what it shows and has drawn it."""
     app = pilot.app
-    await until(pilot, lambda: not type(app.screen).__name__ == "Screen", "the first screen")
+    await until(pilot, lambda: type(app.screen).__name__ != "Screen", "the first screen")
     while True:
         screen = app.screen
         if isinstance(screen, Live):

@@ -97,6 +97,6 @@ def test_picture(picture: Picture, size: tuple[int, int], snap_compare, make_app
     assert snap_compare(app, terminal_size=size, run_before=walk)
 
 
-@pytest.mark.parametrize("size", ((39, 24), (80, 11), (20, 5), (1, 1)), ids=str)
+@pytest.mark.parametrize("size", [(39, 24), (80, 11), (20, 5), (1, 1)], ids=str)
 def test_too_small(size: tuple[int, int], snap_compare, make_app: MakeApp) -> None:
     assert snap_compare(make_app(lab.lab()), terminal_size=size, run_before=settle)

@@ -76,6 +76,7 @@ class MemoryExecutor:
         self._servers.at_once += 1
         self._servers.most_at_once = max(self._servers.most_at_once, self._servers.at_once)
         try:
+            await asyncio.sleep(0)
             if reply.output:
                 sink(Stream.STDOUT, 0, reply.output)
             if reply.until is not None:

@@ -113,14 +113,17 @@ class Program:
             async with self.reader() as engine:
                 found = await engine.events(0, run=run, limit=100_000)
                 return [
-                    {"type": event.type, "step": event.step, "server": event.server, **event.data} for event in found
+                    {"type": event.type, "step": event.step, "server": event.server, **event.data}
+                    for event in found
                 ]
 
         return asyncio.run(read())
 
     def until(self, name: str, state: TaskState, run: int = 1) -> None:
         """Returns when a task has come to a state."""
-        self.until_event(lambda event: f"{event['step']}@{event['server']}" == name and event.get("to") == state, run)
+        self.until_event(
+            lambda event: f"{event['step']}@{event['server']}" == name and event.get("to") == state, run
+        )
 
     def until_event(self, wanted: Any, run: int = 1) -> None:
         """Returns when the log holds an event that is wanted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,10 @@ import pytest
 from core.errors import InputError, ProviderError
 from core.inventory import Inventory, Source
 from providers.base import Server, ServerState, SshTarget
+
+BOMB = "provider: static\na0: &a0 [x, x]\n" + "".join(
+    f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 4)}]\n" for number in range(1, 20)
+)
 
 
 def _write(workspace: Path, **files: str) -> Path:
@@ -120,10 +125,11 @@ async def test_names_used_twice_name_both_places(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("provider: static\nprovider: local\n", "provider"),
-        ("provider: static\nservers: !!python/object:os.system {}\n", ""),
-        ("a: &a [x, x]\nb: &b [*a, *a]\nprovider: static\nservers: [*b, *b]\n", ""),
-        ("\tprovider: static\n", ""),
-        ("provider: static\x00\n", ""),
+        ("provider: static\nservers: !!python/object:os.system {}\n", "tags are not allowed"),
+        (BOMB, "expands to more than"),
+        ("\tprovider: static\n", "not YAML"),
+        ("provider: static\x00\n", "not YAML"),
+        ("provider: static\nservers: &a [*a]\n", "is inside what it stands for"),
     ],
 )
 async def test_hostile_yaml_is_refused_with_a_place(tmp_path: Path, text: str, why: str) -> None:
@@ -145,10 +151,21 @@ async def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     assert "larger than" in (await _faults(tmp_path))[0]
 
 
+async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path)
+    os.mkfifo(tmp_path / "servers" / "pipe.yaml")
+    (tmp_path / "servers" / "folder.yaml").mkdir()
+    assert [fault.split(" ", 1)[1] for fault in await _faults(tmp_path)] == [
+        "servers/folder.yaml cannot be read: Is a directory",
+        "servers/pipe.yaml is not a regular file",
+    ]
+
+
 async def test_a_link_out_of_the_workspace_is_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside.yaml"
     outside.write_text("provider: static\nservers: {a: 10.0.0.1}\n")
-    workspace = _write(tmp_path / "w") if (tmp_path / "w").mkdir() is None else tmp_path
+    (tmp_path / "w").mkdir()
+    workspace = _write(tmp_path / "w")
     (workspace / "servers" / "a.yaml").symlink_to(outside)
     assert "leads out of the workspace" in (await _faults(workspace))[0]
 

@@ -16,7 +16,6 @@ from tui.paint import Spans, content
 from tui.screens.base import Sheet
 from tui.session import Session
 
-
 COMPARE = (
     "Compare the fingerprint with one that you got another way, for example on the server's console. "
     "Whoever answers with this key will be believed from now on."

@@ -63,7 +63,9 @@ async def test_many_commands_in_a_row_and_at_once(lab: Lab) -> None:
 async def test_ten_megabytes_of_any_bytes_come_back_exact(lab: Lab) -> None:
     seed = random.Random(7).randbytes(1024 * 1024)
     text = base64.b64encode(seed).decode()
-    command = f"f=$(mktemp); echo {text} | base64 -d >$f; for i in 1 2 3 4 5 6 7 8 9 10; do cat $f; done; rm $f"
+    command = (
+        f"f=$(mktemp); echo {text} | base64 -d >$f; for i in 1 2 3 4 5 6 7 8 9 10; do cat $f; done; rm $f"
+    )
     answer, recorder = await lab.run(command)
     assert answer == Ended(0)
     assert len(recorder.out) == TEN_MB
@@ -72,7 +74,9 @@ async def test_ten_megabytes_of_any_bytes_come_back_exact(lab: Lab) -> None:
 
 
 async def test_both_streams_are_exact_side_by_side(lab: Lab) -> None:
-    answer, recorder = await lab.run("i=0; while [ $i -lt 3000 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done")
+    answer, recorder = await lab.run(
+        "i=0; while [ $i -lt 3000 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done"
+    )
     assert answer == Ended(0)
     assert recorder.out == b"".join(b"o%d\n" % number for number in range(3000))
     assert recorder.err == b"".join(b"e%d\n" % number for number in range(3000))
@@ -98,14 +102,15 @@ async def test_output_streams_while_the_command_runs(shell_lab: Lab) -> None:
 
 # ---------------------------------------------------------------- what is handed over
 
-NASTY = "it's \"quoted\" $HOME `id` \\ \t tab\n\nnewlines\n; umlaut ä, euro €, emoji 🙂, !history %s # *"
+NASTY = 'it\'s "quoted" $HOME `id` \\ \t tab\n\nnewlines\n; umlaut ä, euro €, emoji 🙂, !history %s # *'
 
 
 @pytest.mark.parametrize("locale", ["", "C", "C.UTF-8", "xx_YY.UTF-8"])
 async def test_environment_arrives_exact_and_reaches_children(shell_lab: Lab, locale: str) -> None:
     env = {"NASTY": NASTY, "EMPTY": "", "WINDLASS_RUN": "12"} | ({"LC_ALL": locale} if locale else {})
     answer, recorder = await shell_lab.run(
-        """sh -c 'printf %s "$NASTY"'; printf '|%s|%s|' "${EMPTY-unset}" "$WINDLASS_RUN"; printf %s "$LC_ALL" """, env
+        """sh -c 'printf %s "$NASTY"'; printf '|%s|%s|' "${EMPTY-unset}" "$WINDLASS_RUN"; printf %s "$LC_ALL" """,
+        env,
     )
     assert answer == Ended(0)
     assert recorder.out.decode() == f"{NASTY}||12|{locale}"
@@ -182,7 +187,9 @@ async def test_what_no_shell_can_take_is_refused_before_it_is_handed_over(
 # ---------------------------------------------------------------- background processes
 
 
-async def test_a_background_process_that_holds_the_output_open_is_not_waited_for(lab: Lab, host: Host) -> None:
+async def test_a_background_process_that_holds_the_output_open_is_not_waited_for(
+    lab: Lab, host: Host
+) -> None:
     if host.kind == "local":
         pytest.skip("a local server tells the exit status only when the output is closed")
     async with asyncio.timeout(15):

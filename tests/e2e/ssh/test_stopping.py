@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from core.engine.executor import Command, Ended, NotStarted, Stopped, StopUnconfirmed
+from core.ssh import stopping
 from core.ssh.settings import SshSettings
+from core.ssh.shell import Started
 from tests.e2e.ssh.conftest import Host, link_shell
 from tests.e2e.ssh.lab import Lab, Recorder, eventually, laboratory, new_ref
 from tests.support.sshd import Sshd, alive
@@ -81,15 +83,12 @@ async def test_a_process_name_with_odd_characters_is_still_found(lab: Lab, tmp_p
 
 
 async def test_a_process_in_a_session_of_its_own_is_out_of_reach(lab: Lab) -> None:
-    flying = await lab.begin("setsid sleep 300 </dev/null >/dev/null 2>&1 & echo $! pid; wait; sleep 301")
+    flying = await lab.begin("setsid sh -c 'echo $$ pid; exec sleep 300 >/dev/null 2>&1' & wait; sleep 301")
     await flying.recorder.until(b" pid\n")
-    answer = await lab.executor.stop(lab.server, flying.ref, 2)
-    assert isinstance(answer, Stopped)
-    left = await lab.run("ps -eo pid,args | grep '[s]leep 300'")
-    pids = [int(line.split()[0]) for line in left[1].out.splitlines()]
-    assert pids
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    pid = int(flying.recorder.out.split()[-2])
+    assert isinstance(await lab.executor.stop(lab.server, flying.ref, 2), Stopped)
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)
 
 
 async def test_what_ended_already_is_stopped(lab: Lab) -> None:
@@ -130,14 +129,15 @@ async def test_a_number_that_was_given_anew_is_left_alone(lab: Lab) -> None:
     """The group's leader counts only with its start time."""
     flying = await lab.begin("sleep 300")
     running = lab.executor._ledger[flying.ref]
-    assert running.started is not None and running.started.leader_start
     real = running.started
-    running.started = type(real)(real.pid, real.group, str(int(real.leader_start) - 1))
-    await lab.executor.stop(lab.server, flying.ref, 0.2)
-    # TERM is sent to the number, as nothing tells before; but a leader of another start is no evidence of ours.
+    assert real is not None and real.leader_start
+    running.started = Started(real.pid, real.group, str(int(real.leader_start) - 1))
+    assert isinstance(await lab.executor.stop(lab.server, flying.ref, 0.2), Stopped)
+    assert alive(real.pid)
+    assert not flying.answer.done()
     running.started = real
     assert isinstance(await lab.executor.stop(lab.server, flying.ref, 1), Stopped)
-    await flying.answer
+    assert await flying.answer == Ended(143, signal="TERM")
 
 
 # ---------------------------------------------------------------- where there is no room, or no connection
@@ -171,8 +171,8 @@ async def test_a_stop_that_cannot_be_sent_is_unconfirmed_with_the_pid(sshd: Sshd
         pid = int(flying.recorder.out.split()[1])
         sshd.process.kill()
         sshd.process.wait()
-        for session in _sessions_of_command(pid):
-            os.kill(session, signal.SIGKILL)
+        session = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(session, signal.SIGKILL)
         await flying.answer
         answer = await lab.executor.stop(lab.server, flying.ref, 1)
         assert isinstance(answer, StopUnconfirmed)
@@ -181,38 +181,29 @@ async def test_a_stop_that_cannot_be_sent_is_unconfirmed_with_the_pid(sshd: Sshd
         os.killpg(pid, signal.SIGKILL)
 
 
-def _sessions_of_command(pid: int) -> list[int]:
-    return [int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])]
-
-
-async def test_a_stop_before_anything_was_handed_over(host: Host) -> None:
+async def test_a_stop_before_the_hand_over_calls_it_off(host: Host, tmp_path: Path) -> None:
     async with laboratory(host.server) as lab:
-        ref = new_ref()
-        starting = asyncio.ensure_future(lab.start(Command("echo never"), Recorder(), ref))
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        answer = await lab.executor.stop(lab.server, ref, 1)
-        assert isinstance(answer, Stopped | StopUnconfirmed)
-        assert not isinstance(answer, Stopped) or "never" in answer.evidence
+        ref, witness = new_ref(), tmp_path / "witness"
+        starting = asyncio.ensure_future(lab.start(Command(f"touch {witness}"), Recorder(), ref))
+        await asyncio.sleep(0)  # it is connecting now
+        assert await lab.executor.stop(lab.server, ref, 1) == Stopped("it was never handed over")
+        assert await starting == NotStarted("it was stopped by us before it was handed over")
+        assert (await lab.run("true"))[0] == Ended(0)
+        assert not witness.exists()
 
 
-async def test_ash_without_procfs_numbers_uses_ps(host: Host, tmp_path: Path) -> None:
-    """The way by `ps` gives the same answer as the one by /proc."""
-    from core.ssh import stopping
-
-    text = stopping._LOOK.replace("[ -r /proc/self/stat ]", "false")
-    shell = link_shell("dash", tmp_path)
+@pytest.mark.parametrize("name", ["dash", "bash", "ash"])
+async def test_where_there_is_no_proc_ps_tells_the_same(name: str, tmp_path: Path) -> None:
+    shell = link_shell(name, tmp_path)
     process = await asyncio.create_subprocess_exec("sleep", "300", start_new_session=True)
     try:
-        looking = await asyncio.create_subprocess_exec(
-            shell,
-            "-c",
-            f"wl_g={process.pid};wl_h=;{text}wl_a;echo \"[$wl_o]\"",
-            stdout=asyncio.subprocess.PIPE,
-        )
-        out, _ = await looking.communicate()
-        assert out.decode().strip() == f"[ {process.pid}]"
+        for text in (stopping._LOOK, stopping._LOOK.replace("[ -r /proc/self/stat ]", "false")):
+            script = f'wl_g={process.pid};wl_h=;{text}wl_a;echo "[$wl_o]"'
+            looking = await asyncio.create_subprocess_exec(
+                shell, "-c", script, stdout=asyncio.subprocess.PIPE
+            )
+            out, _ = await looking.communicate()
+            assert out.decode().strip() == f"[ {process.pid}]"
     finally:
         process.kill()
         await process.wait()
-    assert NotStarted("x").why == "x"
