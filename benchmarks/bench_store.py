@@ -49,9 +49,7 @@ DIGEST = "8f14e45fceea167a5a36dedd4bea2543" * 2
 BOOT_ID = "5a1b6f0e-6b7c-4b0e-9d59-3f1d7b6a2c11"
 
 TASK_INTENT = "UPDATE tasks SET state = ?, phase = ?, started = ?, attempt = ? WHERE run = ? AND idx = ?"
-TASK_OUTCOME = (
-    "UPDATE tasks SET state = ?, phase = ?, ended = ?, exit_status = ?, evidence = ? WHERE run = ? AND idx = ?"
-)
+TASK_OUTCOME = "UPDATE tasks SET state = ?, phase = ?, ended = ?, exit_status = ?, evidence = ? WHERE run = ? AND idx = ?"
 ATTEMPT_INTENT = (
     "INSERT INTO attempts (run, idx, purpose, attempt, intent, digest, boot_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
@@ -89,9 +87,7 @@ class Figures:
 def intent(index: int) -> Tx:
     """What the engine commits before a command is handed over."""
     tx = Tx()
-    tx.task(
-        RUN, index, state=TaskState.RUNNING.value, phase=Phase.RUN.value, started=time.time(), attempt=1
-    )
+    tx.task(RUN, index, state=TaskState.RUNNING.value, phase=Phase.RUN.value, started=time.time(), attempt=1)
     tx.intent(RUN, index, Purpose.RUN, 1, DIGEST, BOOT_ID)
     tx.event(
         events.TASK_INTENT,

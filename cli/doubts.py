@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 from cli.actor import actor
 from cli.options import command
 from cli.terminal import clean, note, say, signed
-from cli.words import plural
+from cli.words import listed, plural
 from core.model.ids import TaskKey
 from core.model.states import Decision, InDoubtPolicy, TaskState, UndoState
-from themes.signs import TASK_SIGNS, UNDO_SIGNS
+from themes.signs import TASK_SIGNS, UNDO_SIGNS, Sign
 
 if TYPE_CHECKING:
     from core.engine.api import Engine
     from core.model.views import RunInfo, TaskInfo
 
-SHOWN = 10
 DECISIONS = {InDoubtPolicy.RETRY: Decision.RETRY, InDoubtPolicy.SKIP: Decision.SKIP}
 
 
@@ -73,15 +72,22 @@ async def tell_doubts(engine: Engine, run: RunInfo) -> None:
     if not tasks:
         return
     say(f"{plural(len(tasks), 'task')} in doubt: nobody knows whether the command ran")
-    for task in tasks[:SHOWN]:
-        undo = task.undo is UndoState.IN_DOUBT
-        sign = UNDO_SIGNS[UndoState.IN_DOUBT] if undo else TASK_SIGNS[TaskState.IN_DOUBT]
-        known = clean(task.undo_why if undo else task.evidence or task.why)
-        say(f"  {signed(sign, sys.stderr)}  {task.key}" + (f"  {known}" if known else ""))
-    if len(tasks) > SHOWN:
-        say(f"  and {len(tasks) - SHOWN} more")
+    for (sign, known), names in _by_evidence(tasks).items():
+        say(f"  {signed(sign, sys.stderr)}  {clean(listed(names))}" + (f": {clean(known)}" if known else ""))
     number, first = str(run.number), str(tasks[0].key)
     note("what is known, and what each decision does:")
     note(f"  {command('runs', 'show', number, first)}")
     note("decide (retry runs the command again; done, failed and skip record what you know):")
     note(f"  {command('runs', 'decide', number, first, 'retry', '--reason')} TEXT")
+
+
+def _by_evidence(tasks: list[TaskInfo]) -> dict[tuple[Sign, str], list[str]]:
+    """The names of tasks by what is known of them: many have the same fate."""
+    groups: dict[tuple[Sign, str], list[str]] = {}
+    for task in tasks:
+        if task.undo is UndoState.IN_DOUBT:
+            fate = UNDO_SIGNS[UndoState.IN_DOUBT], task.undo_why
+        else:
+            fate = TASK_SIGNS[TaskState.IN_DOUBT], task.evidence or task.why
+        groups.setdefault(fate, []).append(str(task.key))
+    return groups

@@ -130,8 +130,8 @@ class ProgressLines:
             started = self._started.pop(key, None)
             took_s = event.time - started if started is not None else None
         why = str(event.data.get("why", ""))
-        proof = state is TaskState.IN_DOUBT or bool(why) or event.server == ENGINE_SERVER
-        if proof and event.data.get("evidence"):
+        found = state is TaskState.DONE and (why or event.server == ENGINE_SERVER)
+        if (found or state is TaskState.IN_DOUBT) and event.data.get("evidence"):
             why = "; ".join(text for text in (why, str(event.data["evidence"])) if text)
         if state is TaskState.FAILED and event.attempt and event.attempt > 1:
             why = f"attempt {event.attempt}: {why}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cli import doubts, jsonforms
 from cli.options import command
-from cli.summary import headline, next_steps, tail
+from cli.summary import can_undo, headline, next_steps, tail
 from cli.terminal import Cell, ascii_only, clean, emit, note, out, paint, say, signed, table
 from cli.words import ago, counted, duration, stamp
 from core.errors import InputError
@@ -65,7 +65,7 @@ async def show_run(
             out(line)
     if len(tasks) > len(shown):
         out(f"and {len(tasks) - len(shown)} more: {command('runs', 'show', str(run.number), '--tasks')}")
-    await _tell_next(run, tasks)
+    await _tell_next(run, tasks, undoable=can_undo(steps))
 
 
 def _head(run: RunInfo) -> None:
@@ -97,7 +97,7 @@ async def _trouble(engine: Engine, run: RunInfo) -> list[TaskInfo]:
     return found
 
 
-async def _tell_next(run: RunInfo, tasks: list[TaskInfo]) -> None:
+async def _tell_next(run: RunInfo, tasks: list[TaskInfo], *, undoable: bool) -> None:
     number = str(run.number)
     trouble = [task for task in tasks if task.state in (TaskState.FAILED, TaskState.UNREACHABLE)]
     undecided = [
@@ -109,7 +109,7 @@ async def _tell_next(run: RunInfo, tasks: list[TaskInfo]) -> None:
         note(f"decide: {command('runs', 'decide', number, first)} retry|done|failed|skip --reason TEXT")
     elif run.interrupted:
         note(f"carry on: {command('runs', 'resume', number)}")
-    for line in next_steps(run, trouble):
+    for line in next_steps(run, trouble, undoable=undoable):
         note(line)
 
 
@@ -128,6 +128,7 @@ def _step_row(step: StepInfo) -> list[Cell]:
 
 def _task_row(task: TaskInfo) -> list[Cell]:
     sign = TASK_SIGNS[task.state]
+    evidence = task.evidence if task.state is TaskState.IN_DOUBT else ""
     took = task.ended - task.started if task.started is not None and task.ended is not None else None
     return [
         str(task.key),
@@ -135,7 +136,7 @@ def _task_row(task: TaskInfo) -> list[Cell]:
         f"{task.attempt}/{task.attempts}",
         duration(took),
         UNDO_SIGNS[task.undo].word,
-        "; ".join(text for text in (task.why, task.evidence, task.undo_why) if text),
+        "; ".join(text for text in (task.why, evidence, task.undo_why) if text),
     ]
 
 

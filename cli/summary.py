@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cli import doubts
@@ -17,7 +18,7 @@ from themes.signs import TASK_SIGNS, UNDO_SIGNS, run_sign
 
 if TYPE_CHECKING:
     from core.engine.api import Engine
-    from core.model.views import RunInfo, TaskInfo
+    from core.model.views import RunInfo, StepInfo, TaskInfo
 
 FAILED_SHOWN = 5
 TAIL_LINES = 10
@@ -48,7 +49,7 @@ async def tell_end(engine: Engine, run: RunInfo, *, as_json: bool = False, brief
         await tell_failures(engine, run, trouble)
     if run.state is RunState.WAITING:
         await doubts.tell_doubts(engine, run)
-    for line in next_steps(run, trouble):
+    for line in next_steps(run, trouble, undoable=can_undo(await engine.steps(run.number))):
         note(line)
     if not as_json:
         line = headline(run, time.time())
@@ -84,7 +85,12 @@ async def tail(engine: Engine, number: int, task: TaskInfo, lines: int = TAIL_LI
     return display_lines(b"".join(chunk.data for chunk in main))[-lines:]
 
 
-def next_steps(run: RunInfo, trouble: list[TaskInfo]) -> list[str]:
+def can_undo(steps: Sequence[StepInfo]) -> bool:
+    """Whether any step that changes something has an undo."""
+    return any(not step.irreversible and step.kind != "wait" for step in steps)
+
+
+def next_steps(run: RunInfo, trouble: list[TaskInfo], *, undoable: bool) -> list[str]:
     """What a person may do now, as commands."""
     number = str(run.number)
     steps: list[tuple[str, str]] = []
@@ -94,17 +100,18 @@ def next_steps(run: RunInfo, trouble: list[TaskInfo]) -> list[str]:
         logs = command("runs", "logs", number, "--step", first.step, "--server", first.server)
         steps.append(("its output:", logs))
     match run.state:
-        case RunState.FAILED:
+        case RunState.FAILED | RunState.CANCELLED if failed or run.state is RunState.FAILED:
             steps.append(("try again:", command("runs", "retry", number)))
-            steps.append(("undo it:", command("runs", "rollback", number)))
         case RunState.ROLLBACK_FAILED:
             steps.append(("look at it:", command("runs", "show", number)))
-            steps.append(("undo again:", command("runs", "rollback", number)))
         case RunState.PAUSED:
             steps.append(("go on:", command("runs", "resume", number)))
-        case RunState.WAITING if run.asked is not Asked.CANCEL:
-            steps.append(("undo it:", command("runs", "rollback", number)))
         case _:
             pass
+    over = (RunState.FAILED, RunState.CANCELLED, RunState.WAITING, RunState.ROLLBACK_FAILED)
+    if undoable and run.state in over and run.asked is not Asked.ROLL_BACK:
+        steps.append(("undo it:", command("runs", "rollback", number)))
+    elif undoable and run.state is RunState.ROLLBACK_FAILED:
+        steps.append(("undo again:", command("runs", "rollback", number)))
     width = max((len(what) for what, _ in steps), default=0)
     return [f"{what:<{width}} {how}" for what, how in steps]

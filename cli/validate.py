@@ -45,7 +45,9 @@ async def _validate(batches: Sequence[str], as_json: bool) -> Exit:
     try:
         async with reader(folder) as engine:
             servers = await _servers(engine, faults)
-            checked = await _batches(engine, folder, batches, faults, plan=servers is not None, empty=servers == 0)
+            checked = await _batches(
+                engine, folder, batches, faults, plan=servers is not None, empty=servers == 0
+            )
     except InputError as error:  # workspace.yaml itself, or a batch that is not there
         if not error.faults:
             raise

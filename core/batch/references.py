@@ -41,7 +41,9 @@ class _Check:
         self.faults.append(Fault(self.document.file, row, column, message, hint))
 
     def run(self) -> None:
-        sound = all([self._needs(name, step) for name, step in self.batch.steps.items()])
+        sound = True
+        for name, step in self.batch.steps.items():
+            sound = self._needs(name, step) and sound
         needs = effective_needs(self.batch)
         cycle = find_cycle(needs)
         if len(cycle) > 2:

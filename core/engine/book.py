@@ -28,7 +28,8 @@ class TaskRecord:
 
     `attempt` is the newest attempt of the command, `budget` the number it may reach by itself;
     `handed_over` is True once an attempt had an intent and was not voided; `verify_exit` is the exit
-    status of an attempt that ended well and has yet to be verified.
+    status of an attempt that ended well and has yet to be verified; `when_holds` that the step's condition
+    was found true, once and for all.
     """
 
     state: TaskState = TaskState.WAITING
@@ -38,6 +39,7 @@ class TaskRecord:
     undo_attempt: int = 0
     handed_over: bool = False
     may_have_run: bool = False
+    when_holds: bool = False
     started: bool = False
     verify_exit: int | None = None
 

@@ -96,7 +96,8 @@ class LocalEngine(ReadingEngine):
             planned = await catalogue.plan(request.plan, held=held, keep_files=True)
             if request.digest and planned.plan.digest != request.digest:
                 raise NotPossible(
-                    f"batch {planned.plan.batch} is not what was planned: its text, parameters, servers or files changed",
+                    f"batch {planned.plan.batch} is not what was planned: "
+                    "its text, parameters, servers or files have changed",
                     hint="look at the plan again, then start it",
                 )
             if not request.alongside:
@@ -209,9 +210,9 @@ class LocalEngine(ReadingEngine):
         live = run in self._jobs
         await loaded.decide(task, decision, actor, reason)
         # A run that this engine was carrying on goes on by itself; an interrupted one waits to be resumed.
-        if live and not loaded.executing and loaded.book.asked in (Asked.RUN, Asked.ROLL_BACK):
-            if loaded.book.state in (RunState.PAUSED, RunState.WAITING):
-                self._spawn(loaded)
+        waits = loaded.book.state in (RunState.PAUSED, RunState.WAITING)
+        if live and waits and not loaded.executing and loaded.book.asked in (Asked.RUN, Asked.ROLL_BACK):
+            self._spawn(loaded)
         return await self.run(run)
 
     async def roll_back(

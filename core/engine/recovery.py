@@ -59,6 +59,7 @@ async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Calla
             undo_attempt=state.undo_attempt,
             handed_over=state.handed_over,
             may_have_run=state.may_have_run,
+            when_holds=state.when_holds,
             started=state.state is TaskState.RUNNING,
         )
         for state in await store.reader.states(number)

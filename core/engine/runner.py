@@ -122,10 +122,13 @@ class TaskRunner:
             await self._open(flight)
             result = await self._verify(flight, step, Result("ok", exit_status=record.verify_exit))
             return await self._finish_or_none(flight, step, result) or await self._attempts(flight, step)
-        if step.when is not None and not works.condition_holds(
-            step, self._inputs.contexts.of(key.step, key.server)
-        ):
-            return await self._end(flight, TaskState.SKIPPED, why=f"when is false: {step.when}")
+        if step.when is not None and not record.when_holds:
+            if not works.condition_holds(step, self._inputs.contexts.of(key.step, key.server)):
+                return await self._end(flight, TaskState.SKIPPED, why=f"when is false: {step.when}")
+            record.when_holds = True
+            tx = Tx()
+            tx.task(self._book.number, task, when_holds=1)
+            self._book.post(tx)
         return await self._attempts(flight, step)
 
     async def _attempts(self, flight: Flight, step: Step) -> TaskState:

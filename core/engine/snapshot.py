@@ -44,7 +44,7 @@ class Snapshot:
             list(self.servers),
             self.targets,
             {
-                step: [(need.step, need.scope == "all", need.kind == "hard") for need in needs]
+                step: [(need.step, need.scope == "all", need.kind != "soft") for need in needs]
                 for step, needs in effective_needs(batch).items()
             },
             {name: step.parallel for name, step in batch.steps.items() if step.parallel is not None},

@@ -85,22 +85,17 @@ class SshExecutor:
 
     async def start(self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink) -> Answer:
         """Hands the work over and follows it to its end."""
-        if isinstance(work, Command):
-            self._ledger[ref] = Running(work.sudo)
-        try:
-            connection = await self._pool.open(server)
-        except Unreachable as error:
-            return NotStarted(error.why)
-        self._note(ref, work)
         match work:
             case Command():
+                self._ledger[ref] = Running(work.sudo)
+                try:
+                    connection = await self._pool.open(server)
+                except Unreachable as error:
+                    return NotStarted(error.why)
                 return await connection.prepared.run(ref, work, sink)
-            case Upload():
-                return await self._shortly(
-                    ref, upload(connection.link, work, wait_s=self._settings.channel_wait_s)
-                )
-            case PortProbe():
-                return await self._shortly(ref, probe_port(connection.link, work))
+            case Upload() | PortProbe():
+                self._repeatable.add(ref)
+                return await self._shortly(ref, self._start_short(server, work))
             case _:
                 return NotStarted(f"{type(work).__name__} is not run over SSH")
 
@@ -109,13 +104,14 @@ class SshExecutor:
     ) -> Answer:
         """What became of an attempt that was started earlier. Raises Unreachable."""
         connection = await self._pool.open(server)
-        self._note(ref, work)
         match work:
             case Command():
                 return await connection.prepared.attach(ref, work, offsets, sink)
             case Upload():
+                self._repeatable.add(ref)
                 return await self._look_at(connection.link, work)
             case _:
+                self._repeatable.add(ref)
                 return NotStarted("a probe changes nothing and is run again")
 
     async def void(self, server: Server, ref: AttemptRef) -> NotStarted | InDoubt:
@@ -178,9 +174,14 @@ class SshExecutor:
         await commands.prepare()
         return commands
 
-    def _note(self, ref: AttemptRef, work: Work) -> None:
-        if not isinstance(work, Command):
-            self._repeatable.add(ref)
+    async def _start_short(self, server: Server, work: Upload | PortProbe) -> Answer:
+        try:
+            connection = await self._pool.open(server)
+        except Unreachable as error:
+            return NotStarted(error.why)
+        if isinstance(work, PortProbe):
+            return await probe_port(connection.link, work)
+        return await upload(connection.link, work, wait_s=self._settings.channel_wait_s)
 
     def _facts(self, connection: Connection[CommandPath]) -> ServerFacts:
         resolved, hello = connection.link.resolved, connection.prepared.hello

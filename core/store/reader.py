@@ -298,10 +298,11 @@ class StoreReader:
                 undo=UndoState(row[6]),
                 undo_attempt=last_undo.get(row[0], 0),
                 may_have_run=bool(row[7]),
+                when_holds=bool(row[8]),
                 handed_over=row[0] in handed,
             )
             for row in await self._all(
-                "SELECT idx, state, phase, attempt, attempts, exit_status, undo, may_have_run FROM tasks "
+                "SELECT idx, state, phase, attempt, attempts, exit_status, undo, may_have_run, when_holds FROM tasks "
                 "WHERE run = ? ORDER BY idx",
                 [number],
             )
@@ -438,7 +439,7 @@ class StoreReader:
     async def holds(self) -> dict[str, int]:
         """Which run holds which server (the oldest one where several do)."""
         rows = await self._all("SELECT server, min(run) FROM holds GROUP BY server")
-        return {server: run for server, run in rows}
+        return dict(rows)
 
     async def next_run_number(self) -> int:
         """The number that the next run gets."""

@@ -72,6 +72,7 @@ class StoredTask:
     undo: UndoState
     undo_attempt: int
     may_have_run: bool
+    when_holds: bool
     handed_over: bool
 
 

@@ -55,6 +55,7 @@ CREATE TABLE tasks (
     server TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting',
     phase TEXT,
+    when_holds INTEGER,
     attempt INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL,
     exit_status INTEGER,

@@ -9,6 +9,7 @@ one fails. Events get their numbers here, in commit order; a number is announced
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -205,10 +206,9 @@ class Writer:
         self._call(self._done, events, group, error)
 
     def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        try:
+        # A loop that has ended raises: nobody is left to be told.
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            pass  # the loop has ended: nobody is left to be told
 
     # ------------------------------------------------------------ called on the loop by the thread
 

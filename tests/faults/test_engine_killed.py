@@ -27,8 +27,9 @@ def started(program: Program) -> None:
     """Waits until step two has begun on every server."""
     for server in program.servers:
         program.until_event(
-            lambda event, server=server: event["type"] == "task.output"
-            and (event["step"], event["server"]) == ("two", server)
+            lambda event, server=server: (
+                event["type"] == "task.output" and (event["step"], event["server"]) == ("two", server)
+            )
         )
 
 
@@ -72,16 +73,23 @@ def test_f04_killed_after_the_outcome_nothing_is_run_again(program: Program) -> 
 
 
 def test_f05_killed_during_a_rollback_the_rollback_resumes(program: Program) -> None:
-    program.batch(RUN.replace('undo: "echo undo-two >> undone"', 'undo: "echo undo-two >> undone; while [ ! -e back ]; do sleep 0.1; done"'))
+    program.batch(
+        RUN.replace(
+            'undo: "echo undo-two >> undone"',
+            'undo: "echo undo-two >> undone; while [ ! -e back ]; do sleep 0.1; done"',
+        )
+    )
     for server in program.servers:
         (program.home(server) / "go-on").touch()
     program.call("run", "work")
     with program.process("runs", "rollback", "1") as process:
         for server in program.servers:
             program.until_event(
-                lambda event, server=server: event["type"] == "task.intent"
-                and event["purpose"] == "undo"
-                and (event["step"], event["server"]) == ("two", server)
+                lambda event, server=server: (
+                    event["type"] == "task.intent"
+                    and event["purpose"] == "undo"
+                    and (event["step"], event["server"]) == ("two", server)
+                )
             )
             while program.lines(server, "undone") != ["undo-three", "undo-two"]:
                 pass
@@ -97,7 +105,9 @@ def test_f05_killed_during_a_rollback_the_rollback_resumes(program: Program) -> 
         assert program.lines(server, "undone") == ["undo-three", "undo-two", "undo-one"]
 
 
-def test_f12_a_second_engine_is_refused_with_the_owner_named_and_a_dead_one_frees_itself(program: Program) -> None:
+def test_f12_a_second_engine_is_refused_with_the_owner_named_and_a_dead_one_frees_itself(
+    program: Program,
+) -> None:
     with program.process("run", program.batch(RUN)) as process:
         started(program)
         refused = program.call("run", "work", status=3)

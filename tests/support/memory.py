@@ -27,6 +27,7 @@ from core.model.ids import AttemptRef
 from core.model.states import Stream
 from providers.base import Server
 
+OK = Ended(0)
 Rule = Callable[[AttemptRef, Work], "Reply | None"]
 
 
@@ -34,7 +35,7 @@ Rule = Callable[[AttemptRef, Work], "Reply | None"]
 class Reply:
     """What a command does: its answer, what it prints, and an event that it waits for."""
 
-    answer: Answer = Ended(0)
+    answer: Answer = OK
     output: bytes = b""
     until: asyncio.Event | None = None
 

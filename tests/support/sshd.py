@@ -126,17 +126,23 @@ class Sshd:
         sshd.wait()
         return sshd
 
-    def wait(self) -> None:
-        """Waits until it accepts connections."""
+    def wait(self, starts: int = 1) -> None:
+        """Waits until it accepts connections, after so many starts."""
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"sshd ended: {self.log}")
             # Asked of its log: a connection made to find out would count against MaxStartups.
-            if f"Server listening on 127.0.0.1 port {self.port}" in self.log:
+            if self.log.count(f"Server listening on 127.0.0.1 port {self.port}") >= starts:
                 return
             time.sleep(0.01)
         raise RuntimeError(f"sshd does not listen: {self.log}")
+
+    def restart(self) -> None:
+        """Makes it read its files again; sessions go on."""
+        starts = self.log.count("Server listening on")
+        os.kill(self.process.pid, signal.SIGHUP)
+        self.wait(starts + 1)
 
     def server(self, name: str = "srv", *, pinned: bool = True, **target: object) -> Server:
         """The server as a provider describes it; with `pinned` its host keys are vouched for."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.engine.executor import Ended, InDoubt, NotStarted, Work
+from core.engine.executor import Answer, Ended, InDoubt, NotStarted, Work
 from core.model.ids import AttemptRef
 from core.model.states import Purpose, RunState, TaskState, UndoState
 from tests.support.lab import ACTOR, Lab
 from tests.support.memory import Reply
 
-ENDS = {
+ENDS: dict[str, Answer] = {
     "ok": Ended(0),
     "failed": Ended(1),
     "lost": InDoubt("lost"),

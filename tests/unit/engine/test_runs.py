@@ -29,7 +29,12 @@ async def test_a_run_does_every_step_on_every_server(lab: Lab) -> None:
     async with lab.engine() as engine:
         run = await lab.run(engine, lab.batch(TWO_STEPS))
         assert run.state is RunState.DONE
-        assert await lab.states(engine) == {"one@a": "done", "one@b": "done", "two@a": "done", "two@b": "done"}
+        assert await lab.states(engine) == {
+            "one@a": "done",
+            "one@b": "done",
+            "two@a": "done",
+            "two@b": "done",
+        }
     assert sorted(lab.memory.effects[:2]) == ["one@a run 1: first", "one@b run 1: first"]
     assert sorted(lab.memory.effects[2:]) == ["two@a run 1: second", "two@b run 1: second"]
 
@@ -45,7 +50,8 @@ async def test_commands_find_what_they_are_part_of_in_their_environment(lab: Lab
     lab.memory.rule = rule
     async with lab.engine() as engine:
         run = await lab.run(
-            engine, lab.batch("steps: {one: {run: x, on: name:a, env: {WHO: '{{ server.name }}/{{ run.number }}'}}}")
+            engine,
+            lab.batch("steps: {one: {run: x, on: name:a, env: {WHO: '{{ server.name }}/{{ run.number }}'}}}"),
         )
     assert seen == [
         {
@@ -73,7 +79,9 @@ async def test_check_zero_is_in_place_and_other_statuses_mean_there_is_something
 
 
 @pytest.mark.parametrize("answer", [Ended(126), Ended(127), Ended(137, "KILL")])
-async def test_a_check_that_cannot_run_fails_the_task_and_nothing_is_handed_over(lab: Lab, answer: Ended) -> None:
+async def test_a_check_that_cannot_run_fails_the_task_and_nothing_is_handed_over(
+    lab: Lab, answer: Ended
+) -> None:
     lab.memory.rule = lambda ref, work: Reply(answer) if ref.purpose is Purpose.CHECK else None
     async with lab.engine() as engine:
         run = await lab.run(engine, lab.batch("steps: {one: {run: work, check: looks, on: name:a}}"))
@@ -84,10 +92,15 @@ async def test_a_check_that_cannot_run_fails_the_task_and_nothing_is_handed_over
 
 
 async def test_a_failure_is_tried_again_and_each_attempt_is_kept(lab: Lab) -> None:
-    lab.memory.rule = lambda ref, work: Reply(Ended(0 if ref.attempt == 3 else 9), f"try {ref.attempt}\n".encode())
+    lab.memory.rule = lambda ref, work: Reply(
+        Ended(0 if ref.attempt == 3 else 9), f"try {ref.attempt}\n".encode()
+    )
     async with lab.engine() as engine:
         run = await lab.run(
-            engine, lab.batch("steps: {one: {run: work, on: name:a, retries: {attempts: 3, delay: 10ms, jitter: 0}}}")
+            engine,
+            lab.batch(
+                "steps: {one: {run: work, on: name:a, retries: {attempts: 3, delay: 10ms, jitter: 0}}}"
+            ),
         )
         assert run.state is RunState.DONE
         attempts = await engine.attempts(1, TaskKey("one", "a"))
@@ -160,7 +173,9 @@ async def test_truncated_output_cannot_be_used(lab: Lab) -> None:
 async def test_an_unreachable_server_is_not_a_failed_one_and_others_go_on(lab: Lab) -> None:
     lab.memory.unreachable = {"b"}
     async with lab.engine() as engine:
-        run = await lab.run(engine, lab.batch("strategy: {max_failures: 1}\nsteps: {one: {run: x}, two: {run: y}}"))
+        run = await lab.run(
+            engine, lab.batch("strategy: {max_failures: 1}\nsteps: {one: {run: x}, two: {run: y}}")
+        )
         assert run.state is RunState.DONE
         assert run.why == "1 task unreachable, within max_failures"
         assert await lab.states(engine) == {
@@ -173,7 +188,9 @@ async def test_an_unreachable_server_is_not_a_failed_one_and_others_go_on(lab: L
 
 async def test_stop_leaves_tasks_waiting_and_retry_opens_what_failed_and_what_it_blocked(lab: Lab) -> None:
     broken = {"b"}
-    lab.memory.rule = lambda ref, work: Reply(Ended(1)) if ref.server in broken and ref.step == "one" else None
+    lab.memory.rule = lambda ref, work: (
+        Reply(Ended(1)) if ref.server in broken and ref.step == "one" else None
+    )
     async with lab.engine() as engine:
         run = await lab.run(engine, lab.batch(TWO_STEPS))
         assert run.state is RunState.FAILED
@@ -194,17 +211,24 @@ async def test_stop_leaves_tasks_waiting_and_retry_opens_what_failed_and_what_it
 async def test_rollback_after_a_failure_undoes_what_was_handed_over_in_reverse(lab: Lab) -> None:
     lab.memory.rule = lambda ref, work: Reply(Ended(1)) if text_of(work) == "second" else None
     async with lab.engine() as engine:
-        run = await lab.run(engine, lab.batch("strategy: {on_failure: rollback}\n" + TWO_STEPS.replace("\n    ", "\n")))
+        run = await lab.run(
+            engine, lab.batch("strategy: {on_failure: rollback}\n" + TWO_STEPS.replace("\n    ", "\n"))
+        )
         assert run.state is RunState.ROLLED_BACK
         undos = [effect for effect in lab.memory.effects if " undo " in effect]
         assert sorted(undos[:2]) == ["two@a undo 1: undo-second", "two@b undo 1: undo-second"]
         assert sorted(undos[2:]) == ["one@a undo 1: undo-first", "one@b undo 1: undo-first"]
-        assert await lab.states(engine) == {"one@a": "done", "one@b": "done", "two@a": "failed", "two@b": "failed"}
+        assert await lab.states(engine) == {
+            "one@a": "done",
+            "one@b": "done",
+            "two@a": "failed",
+            "two@b": "failed",
+        }
 
 
 async def test_a_failing_undo_blocks_what_its_task_depended_on_on_its_own_server(lab: Lab) -> None:
-    lab.memory.rule = (
-        lambda ref, work: Reply(Ended(1)) if text_of(work) == "undo-second" and ref.server == "a" else None
+    lab.memory.rule = lambda ref, work: (
+        Reply(Ended(1)) if text_of(work) == "undo-second" and ref.server == "a" else None
     )
     async with lab.engine() as engine:
         await lab.run(engine, lab.batch(TWO_STEPS))
@@ -307,8 +331,12 @@ async def test_a_lost_command_is_in_doubt_and_waits_for_a_person(lab: Lab) -> No
         (Decision.FAILED, "failed", RunState.FAILED),
     ],
 )
-async def test_decisions_settle_a_doubt(lab: Lab, decision: Decision, state: str, run_state: RunState) -> None:
-    lab.memory.rule = lambda ref, work: Reply(InDoubt("lost")) if ref.server == "a" and ref.step == "one" else None
+async def test_decisions_settle_a_doubt(
+    lab: Lab, decision: Decision, state: str, run_state: RunState
+) -> None:
+    lab.memory.rule = lambda ref, work: (
+        Reply(InDoubt("lost")) if ref.server == "a" and ref.step == "one" else None
+    )
     async with lab.engine() as engine:
         await lab.run(engine, lab.batch(TWO_STEPS))
         await engine.decide(1, TaskKey("one", "a"), decision, actor=ACTOR, reason="seen")
@@ -317,7 +345,9 @@ async def test_decisions_settle_a_doubt(lab: Lab, decision: Decision, state: str
 
 
 async def test_a_failure_with_a_risk_is_retried_only_when_the_risk_is_accepted(lab: Lab) -> None:
-    lab.memory.rule = lambda ref, work: Reply(InDoubt("lost")) if str(ref).startswith("one@a run attempt 1") else None
+    lab.memory.rule = lambda ref, work: (
+        Reply(InDoubt("lost")) if str(ref).startswith("one@a run attempt 1") else None
+    )
     async with lab.engine() as engine:
         await lab.run(engine, lab.batch(TWO_STEPS))
         await engine.decide(1, TaskKey("one", "a"), Decision.FAILED, actor=ACTOR, reason="seen")
@@ -329,7 +359,9 @@ async def test_a_failure_with_a_risk_is_retried_only_when_the_risk_is_accepted(l
 
 
 async def test_rolling_back_decides_doubts_as_failed_and_undoes_them(lab: Lab) -> None:
-    lab.memory.rule = lambda ref, work: Reply(InDoubt("lost")) if ref.server == "a" and ref.step == "one" else None
+    lab.memory.rule = lambda ref, work: (
+        Reply(InDoubt("lost")) if ref.server == "a" and ref.step == "one" else None
+    )
     async with lab.engine() as engine:
         await lab.run(engine, lab.batch(TWO_STEPS))
         await engine.roll_back(1, actor=ACTOR)
@@ -397,7 +429,9 @@ async def test_a_plan_names_every_fault_of_targets_templates_and_files(lab: Lab)
             await engine.plan(PlanRequest("work"))
         with pytest.raises(InputError) as caught:
             await engine.plan(PlanRequest("work", {"version": "1"}))
-        assert [(fault.line, fault.message) for fault in caught.value.faults] == [(4, "no server has group 'od'")]
+        assert [(fault.line, fault.message) for fault in caught.value.faults] == [
+            (4, "no server has group 'od'")
+        ]
         lab.batch("""
             steps:
               two: {run: "y {{ server.labels.zone }}"}

@@ -16,7 +16,9 @@ async def test_a_chain_of_ten_thousand_steps_runs_to_its_end(tmp_path: Path) -> 
         run = await lab.run(engine, "work")
         assert run.state is RunState.DONE
         assert run.counts == {TaskState.DONE: 10_000}
-    assert [effect.partition("@")[0] for effect in lab.memory.effects] == [f"s{number}" for number in range(10_000)]
+    assert [effect.partition("@")[0] for effect in lab.memory.effects] == [
+        f"s{number}" for number in range(10_000)
+    ]
 
 
 async def test_a_thousand_servers_times_twenty_steps(tmp_path: Path) -> None:

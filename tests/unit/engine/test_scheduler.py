@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ def names(scheduler: Scheduler, tasks: list[int]) -> list[str]:
 
 
 def task(scheduler: Scheduler, name: str) -> int:
-    return [str(key) for key in scheduler.graph.keys()].index(name)
+    return [str(key) for key in list(scheduler.graph.keys())].index(name)
 
 
 def end(scheduler: Scheduler, name: str, state: TaskState) -> list[str]:
@@ -151,7 +153,7 @@ def test_a_chain_of_ten_thousand_steps_fails_without_recursion() -> None:
     graph = build(
         ["a"],
         {step: ["a"] for step in chain},
-        {step: [(before, True, True)] for before, step in zip(chain, chain[1:], strict=False)},
+        {step: [(before, True, True)] for before, step in pairwise(chain)},
     )
     scheduler = Scheduler(graph, Limits())
     scheduler.take()
@@ -188,7 +190,8 @@ def graphs(draw: st.DrawFn) -> Graph:
         targets = draw(st.sets(st.integers(0, servers - 1)))
         needed = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
         needs = tuple(
-            GraphNeed(step, draw(st.booleans()), draw(st.sampled_from([True, True, False]))) for step in sorted(needed)
+            GraphNeed(step, draw(st.booleans()), draw(st.sampled_from([True, True, False])))
+            for step in sorted(needed)
         )
         steps.append(
             GraphStep(
