@@ -6,6 +6,7 @@ Text in spans must already be display text (`core.display`); it is never parsed 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
@@ -110,3 +111,11 @@ def _content_style(role: str) -> str:
     bold = "bold" if role.startswith("bold") else ""
     name = role.removeprefix("bold").strip()
     return f"{bold} ${name}".strip() if name else bold
+
+
+def hanging(label: Span, text: str, width: int, role: str = "") -> list[Spans]:
+    """A label and a text beside it, wrapped at a width in cells so that the text keeps its left edge."""
+    indent = cell_len(label[0])
+    wrapped = textwrap.wrap(text, max(20, width - indent)) or [""]
+    first: Spans = [label, (wrapped[0], role)]
+    return [first, *([(" " * indent, ""), (line, role)] for line in wrapped[1:])]

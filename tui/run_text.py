@@ -5,13 +5,15 @@ Pure functions: views in, spans out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.model.states import FAILING, Asked, RunState, TaskState, UndoState
 from core.model.views import RunInfo, StepInfo
 from themes.signs import run_sign
 from tui import words
 from tui.actions import count, is_executing, unknown_host_key
 from tui.look import Look
-from tui.paint import Span, Spans
+from tui.paint import Span, Spans, hanging
 from tui.rows import share_done
 
 
@@ -110,21 +112,37 @@ def trust_hint(why: str) -> Spans:
     return [("T", "bold accent"), (" looks at its host key", "muted")] if unknown_host_key(why) else []
 
 
-def about_run(run: RunInfo, step: StepInfo | None, look: Look) -> list[Spans]:
-    """What stands beside the steps where there is room: the chosen step, and how the run came about."""
+def about_run(run: RunInfo, step: StepInfo | None, folder: str, look: Look, width: int) -> list[Spans]:
+    """What stands beside the steps where there is room: the chosen step, and how the run came about.
+
+    `folder` is the workspace's, which paths are shown without.
+    """
     clean = look.text
+
+    def entry(name: str, text: str, role: str = "") -> list[Spans]:
+        return hanging((f"{name:<8}", "muted"), text, width, role)
+
     lines: list[Spans] = []
     if step is not None:
-        lines.append([("step    ", "muted"), (clean(step.name), ""), (f"  {clean(step.kind)}", "muted")])
+        lines.append([("step    ", "muted"), (clean(step.name), "bold"), (f"  {clean(step.kind)}", "muted")])
         if step.summary:
-            lines.append([("        ", ""), (clean(step.summary, max_chars=240), "")])
+            lines += entry("", clean(step.summary, max_chars=240))
         if step.irreversible:
-            lines.append([("        ", ""), ("irreversible", "warning")])
-    lines.append([("by      ", "muted"), (clean(run.actor), ""), (f"  {words.stamp(run.created)}", "muted")])
-    lines.append([("batch   ", "muted"), (clean(run.path), "")])
-    lines.append([("servers ", "muted"), (str(run.servers), "")])
+            lines += entry("", "cannot be undone", "warning")
+    path = run.path.removeprefix(folder).lstrip("/") if folder else run.path
+    lines += entry("batch", clean(path))
     for name, value in list(run.params.items())[:8]:
-        lines.append([("param   ", "muted"), (clean(f"{name} = {value}", max_chars=120), "")])
+        lines += entry("param", clean(f"{name} = {words.as_typed(value)}", max_chars=120))
+    lines += entry("servers", str(run.servers))
+    lines += entry("by", clean(f"{run.actor}, {words.stamp(run.created)}"))
     if run.parent is not None:
-        lines.append([("again   ", "muted"), (f"run {run.parent}", "")])
+        lines += entry("again", f"run {run.parent}")
+    return lines
+
+
+def why_lines(sentences: Sequence[str], look: Look, width: int) -> list[Spans]:
+    """Why a task stands where it stands."""
+    lines: list[Spans] = []
+    for at, text in enumerate(sentences):
+        lines += hanging(("why: " if at == 0 else "     ", "bold"), look.text(text), width)
     return lines

@@ -118,3 +118,8 @@ def about(seconds_s: float | None, *, none: str = "–") -> str:
 def percent(part: int, whole: int) -> int:
     """A share in percent, rounded down, so that 100 means all of it; of nothing it is 0."""
     return 100 * part // whole if whole > 0 else 0
+
+
+def as_typed(value: object) -> str:
+    """A parameter as it would be typed: true and false as YAML writes them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from core.engine.executor import Unreachable
+from core.ssh.algorithms import order_host_keys
 from core.ssh.dial import dial, may_pass
 from core.ssh.failures import Attempt, Stage, classify
 from core.ssh.hostkeys import PresentedKey, Trust, fingerprint, one_line, trust_of
@@ -91,8 +92,8 @@ class SshPool(Generic[T]):
         resolved = self._resolved(server)
         known = trust_of(resolved, self.settings.known_hosts)
         # Known keys are left out so that every key is shown; only their algorithms are asked for first.
-        ordered = tuple(dict.fromkeys((*known.algorithms, *resolved.algorithms.host_keys)))
-        resolved = replace(resolved, algorithms=replace(resolved.algorithms, host_keys=ordered))
+        ordered = order_host_keys(resolved.algorithms.host_keys, known.algorithms, authority=False)
+        resolved = replace(resolved, algorithms=replace(resolved.algorithms, host_keys=tuple(ordered)))
         attempt = await self._attempt(resolved, Trust(known.known_as))
         try:
             link = await self._dial_patiently(attempt)

@@ -27,7 +27,10 @@ from core.store.reserve import Reserve
 from core.store.tx import Tx, encode
 
 GROUP_AT_MOST = 2000
-INSERT_EVENT = "INSERT INTO events (seq, type, run, step, server, attempt, actor, time, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_EVENT = (
+    "INSERT INTO events (seq, type, run, step, server, attempt, actor, time, data) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 @dataclass(slots=True)

@@ -26,8 +26,9 @@ from providers.local.layout import Layout, is_served, read_state, short_path, tr
 from providers.local.processes import Belonging, ancestors, end, processes, start_of
 
 ANSWER_LIMIT = 16 * 1024 * 1024
-CONNECT_S = 5.0
+CONNECT_S = 15.0
 ORDER_S = 60.0
+KILL_S = 5.0
 READY_S = 30.0
 LOCK_S = 90.0
 
@@ -39,8 +40,13 @@ async def start(layout: Layout, servers: Sequence[Mapping[str, str]]) -> tuple[l
     except OSError as error:
         raise ProviderError(f"{layout.root} cannot be made: {error.strerror or error}") from error
     async with _turn(layout):
+        order = {"op": "start", "servers": list(servers)}
         await _ensure_served(layout)
-        answer = await _order(layout, {"op": "start", "servers": list(servers)})
+        answer = await _order(layout, order)
+        if answer.get("ending"):  # it was told to end a moment ago
+            await _wait_for_end(layout, {"over": True})
+            await _ensure_served(layout)
+            answer = await _order(layout, order)
     return [str(name) for name in answer["running"]], [str(note) for note in answer["notes"]]
 
 
@@ -95,7 +101,7 @@ async def _is_answering(layout: Layout) -> bool:
 
 async def _wait_for_end(layout: Layout, answer: Mapping[str, Any]) -> None:
     if answer.get("over"):
-        for _ in range(500):  # its end cannot be awaited: it is nobody's child
+        for _ in range(1500):  # its end cannot be awaited: it is nobody's child
             if not is_served(layout):
                 break
             await asyncio.sleep(0.01)
@@ -113,7 +119,7 @@ async def _kill(layout: Layout) -> None:
         os.kill(state.pid, signal.SIGKILL)
     begun = time.monotonic()
     while is_served(layout):
-        if time.monotonic() - begun > CONNECT_S:
+        if time.monotonic() - begun > KILL_S:
             raise ProviderError(
                 f"process {state.pid} serves the local servers, does not answer and cannot be ended"
             )

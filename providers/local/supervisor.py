@@ -3,7 +3,7 @@
 It takes orders on a Unix socket, one JSON object a line, and gives one answer a line:
 
     {"op": "start", "servers": [{"name": "web-1", "user": "deploy"}]}
-        {"running": [names], "notes": [texts]}
+        {"running": [names], "notes": [texts]}      with "ending": true where the process ends instead
     {"op": "stop", "names": ["web-1"]}          null for all
         {"stopped": [names], "left": [pids], "over": true}
     {"op": "status"}
@@ -134,7 +134,7 @@ class Supervisor:
 
     async def _start(self, wanted: Mapping[str, str]) -> Mapping[str, Any]:
         if self._over.is_set():
-            return {"error": "the supervising process is ending; start the servers again"}
+            return {"running": [], "notes": [], "ending": True}
         notes: list[str] = []
         for name, user in wanted.items():
             if name in self._hosts:

@@ -444,6 +444,21 @@ async def test_a_deleted_workspace_ends_its_servers(
     wait_until(lambda: not lives(pid), "the process ends")
 
 
+async def test_a_start_while_the_process_ends_gets_a_new_one(
+    provider: LocalProvider, context: ProviderContext
+) -> None:
+    await provider.start(["web-1"])
+    pid = daemon_pid(context)
+    connection = await connect((await provider.list())[0])
+    process = await connection.create_process("trap 'echo told' TERM; echo up; while :; do sleep 0.05; done")
+    await process.stdout.readline()
+    os.kill(pid, signal.SIGTERM)
+    assert await process.stdout.readline() == "told\n"
+    assert list(await provider.start(["web-2"])) == ["web-2"]
+    assert daemon_pid(context) != pid
+    await connection.wait_closed()
+
+
 async def test_a_term_signal_ends_everything(provider: LocalProvider, context: ProviderContext) -> None:
     await provider.start()
     left = await _leave_a_process(provider)

@@ -297,13 +297,15 @@ async def test_unknown_signals_are_ignored(connection: asyncssh.SSHClientConnect
 async def test_a_command_outlives_its_client(server: Server, running: Running) -> None:
     connection = await connect(server)
     mark = running.home() / "outlived"
+    go = running.home() / "go"
     process = await connection.create_process(
-        f"trap 'echo hup >{mark}' HUP; echo $$; sleep 1; echo lived >{mark}"
+        f"trap 'echo hup >{mark}; exit' HUP; echo $$; while [ ! -e {go} ]; do sleep 0.05; done; echo lived >{mark}"
     )
     pid = int(await process.stdout.readline())
     connection.abort()
     await connection.wait_closed()
     assert lives(pid)
+    go.touch()
     wait_until(lambda: not lives(pid), "the command ends by itself")
     assert mark.read_text() == "lived\n"
 

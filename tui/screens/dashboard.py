@@ -87,7 +87,7 @@ class Dashboard(Live[None]):
                 yield self._runs_table("recent", rows.recent_row, (1, 8, 0, 15, 7, 8))
             with Vertical(id="right"):
                 yield VirtualTable[BatchInfo](
-                    (Column("batch", 18), Column("steps", 9), Column("description")),
+                    (Column("batch", 20), Column("steps", 9), Column("description")),
                     key=lambda batch: batch.name,
                     cells=lambda batch: rows.batch_row(batch, look(self)),
                     header=False,

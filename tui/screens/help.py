@@ -5,7 +5,6 @@ Generated from the bindings, so that it can't fall behind them.
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from textual import events
@@ -16,7 +15,7 @@ from textual.widgets import Static
 from core.model.states import RunState, TaskState
 from themes.signs import INTERRUPTED, RUN_SIGNS, TASK_SIGNS
 from tui.look import look
-from tui.paint import Spans, content
+from tui.paint import Span, Spans, content, hanging
 from tui.screens.base import Keyed, Sheet
 from tui.session import Session
 
@@ -95,11 +94,7 @@ class HelpSheet(Sheet[None]):
 
 def _entry(keys: str, label: str, text: str, width: int, dimmed: bool, role: str = "muted") -> list[Spans]:
     """One key: what it does, wrapped beside it."""
-    indent = KEY_WIDTH + LABEL_WIDTH + 2
-    wrapped = textwrap.wrap(text, max(20, width - indent)) or [""]
-    first: Spans = [
-        (f"{keys:<{KEY_WIDTH}} ", "faint" if dimmed else "bold accent"),
-        (f"{label:<{LABEL_WIDTH}} ", "muted" if dimmed else ""),
-        (wrapped[0], role),
-    ]
-    return [first, *([(" " * indent, ""), (line, role)] for line in wrapped[1:])]
+    key: Span = (f"{keys:<{KEY_WIDTH}} ", "faint" if dimmed else "bold accent")
+    name: Span = (f"{label:<{LABEL_WIDTH}} ", "muted" if dimmed else "")
+    first, *rest = hanging((" " * (KEY_WIDTH + LABEL_WIDTH + 2), ""), text, width, role)
+    return [[key, name, *first[1:]], *rest]

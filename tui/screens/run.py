@@ -83,7 +83,7 @@ class RunScreen(Live[None]):
     RunScreen {
         #state { height: 1; }
         #body { layout: horizontal; height: 1fr; }
-        #left { width: 48; height: 1fr; }
+        #left { width: 46; height: 1fr; }
         #right { width: 1fr; height: 1fr; }
         #steps, #tasks-panel, #output { border: $frame $line; border-title-color: $foreground; }
         #steps:focus, #tasks-panel:focus-within, #output:focus { border: $frame $line-focus; }
@@ -125,7 +125,7 @@ class RunScreen(Live[None]):
                         Column("", 1),
                         Column("step"),
                         Column("ended", 7, right=True),
-                        Column("", 9),
+                        Column("", 8),
                         Column("took", 7, right=True),
                     ),
                     key=lambda step: step.name,
@@ -140,7 +140,7 @@ class RunScreen(Live[None]):
                     yield GridLine(id="grid")
                     yield VirtualTable[TaskInfo](
                         (
-                            Column("server", 14),
+                            Column("server", 12),
                             Column("state", 13),
                             Column("try", 3, right=True),
                             Column("took", 7, right=True),
@@ -299,18 +299,16 @@ class RunScreen(Live[None]):
 
     async def _show_why(self, task: TaskInfo) -> None:
         told = await self.session.engine.explain(self.number, task.key)
-        clean = look(self).text
-        lines: list[Spans] = [
-            [("why: " if at == 0 else "     ", "bold"), (clean(text), "")]
-            for at, text in enumerate(told.sentences)
-        ]
+        narrow = self.has_class("-narrow")
+        width = 1000 if narrow else self.query_one("#left").size.width - 2
+        lines = run_text.why_lines(told.sentences, look(self), width)
         hint = run_text.trust_hint(task.why)
         if hint:
-            lines.insert(0 if self.has_class("-narrow") else len(lines), hint)
+            lines.insert(0 if narrow else len(lines), hint)
         self.query_one("#why", Static).update(content(lines))
-        chosen_step = self.steps.chosen
         if self.run_info is not None:
-            about = run_text.about_run(self.run_info, chosen_step, look(self))
+            folder = self.session.workspace.path if self.session.workspace else ""
+            about = run_text.about_run(self.run_info, self.steps.chosen, folder, look(self), width)
             self.query_one("#about", Static).update(content(about))
 
     def _show_follow(self) -> None:

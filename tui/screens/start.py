@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 from core.engine.api import PlanRequest, RunRequest
 from core.errors import InputError, WindlassError
 from core.model.views import BatchInfo, ParamInfo, Plan
-from tui import rows
+from tui import rows, words
 from tui.look import look
 from tui.paint import Spans, content
 from tui.plan_text import plan_lines
@@ -47,7 +47,7 @@ class StartSheet(Sheet[int]):
     StartSheet {
         #sheet { width: 96%; max-width: 132; height: 94%; }
         #start-body { layout: horizontal; height: 1fr; }
-        #batches { width: 34; height: 1fr; border-right: $rule $line; }
+        #batches { width: 37; height: 1fr; border-right: $rule $line; }
         #start-right { width: 1fr; height: 1fr; }
         #plan { height: 1fr; padding: 0 1; }
         #plan:focus { background: $surface; }
@@ -104,6 +104,7 @@ class StartSheet(Sheet[int]):
 
     def on_mount(self) -> None:
         self.query_one("#fields").can_focus = False
+        self._say([[("Reading the batches", "muted")]])
         self.run_worker(self._load(), group="plan", exclusive=True)
 
     async def _load(self) -> None:
@@ -189,8 +190,8 @@ class StartSheet(Sheet[int]):
 
     def _param_field(self, param: ParamInfo) -> Horizontal:
         clean = look(self).text
-        default = "" if param.default is None else _as_text(param.default)
-        kind = " | ".join(_as_text(choice) for choice in param.choices) or param.type
+        default = "" if param.default is None else words.as_typed(param.default)
+        kind = " | ".join(words.as_typed(choice) for choice in param.choices) or param.type
         about = clean(f"{kind}{'' if not param.description else ': ' + param.description}")
         hint = "must be given" if param.required else ""
         return _field(clean(param.name), f"param-{param.name}", default, hint, about)
@@ -206,7 +207,7 @@ class StartSheet(Sheet[int]):
         given: dict[str, str] = {}
         for param in batch.params:
             value = self._field(f"param-{param.name}")
-            if value != ("" if param.default is None else _as_text(param.default)):
+            if value != ("" if param.default is None else words.as_typed(param.default)):
                 given[param.name] = value
         return given
 
@@ -296,11 +297,6 @@ class StartSheet(Sheet[int]):
                 self.dismiss(run.number)
 
         self.run_worker(start(), group="start", exclusive=True)
-
-
-def _as_text(value: object) -> str:
-    """A default as it would be typed: true and false as YAML writes them."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _field(label: str, name: str, value: str, hint: str, about: str) -> Horizontal:
