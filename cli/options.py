@@ -91,16 +91,32 @@ def follow_options(function: F) -> F:
     )
 
 
-def batch_arguments(function: F) -> F:
-    """BATCH, `--param` and `--limit`: what is planned."""
-    from cli.complete import complete_batches, complete_params, complete_selectors
+def _selector(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    from cli.selectors import as_selector
 
-    function = click.option(
+    return as_selector(value)
+
+
+def selector_option(text: str) -> Callable[[F], F]:
+    """`--limit SELECTOR`, explained by `text`."""
+    from cli.complete import complete_selectors
+
+    return click.option(
         "--limit",
         metavar="SELECTOR",
         default="",
+        callback=_selector,
         shell_complete=complete_selectors,
-        help="Only these of the batch's servers: name:web-*, group:db, label:role=db, and/or/not.",
+        help=text,
+    )
+
+
+def batch_arguments(function: F) -> F:
+    """BATCH, `--param` and `--limit`: what is planned."""
+    from cli.complete import complete_batches, complete_params
+
+    function = selector_option(
+        "Only these of the batch's servers: a name, name:web-*, group:db, label:role=db, and/or/not."
     )(function)
     function = click.option(
         "-p",

@@ -24,10 +24,12 @@ def plan(batch: str, params: dict[str, str], limit: str, as_json: bool) -> Exit:
 
 
 async def _plan(batch: str, params: dict[str, str], limit: str, as_json: bool) -> Exit:
+    from cli.selectors import check_limit
     from core.engine.api import PlanRequest
 
     async with reader() as engine:
         planned = await engine.plan(PlanRequest(batch, params, limit))
+    check_limit(planned, limit)
     if as_json:
         emit(jsonforms.plan(planned))
     else:

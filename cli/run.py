@@ -87,8 +87,10 @@ async def start(engine: Engine, request: RunRequest, how: Following, *, ask: boo
     from dataclasses import replace
 
     from cli.follow import act_and_follow
+    from cli.selectors import check_limit
 
     plan = await engine.plan(request.plan)
+    check_limit(plan, request.plan.limit)
     say(planview.headline(plan))
     for line in planview.notices(plan):
         say(line)

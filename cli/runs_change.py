@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.actor import actor
-from cli.complete import complete_runs, complete_selectors, complete_steps
+from cli.complete import complete_runs, complete_steps
 from cli.exits import Exit, status_of
 from cli.launch import owner, perform
-from cli.options import follow_options, workspace_option
+from cli.options import follow_options, selector_option, workspace_option
 from cli.terminal import interactive, say
 
 if TYPE_CHECKING:
@@ -177,9 +177,7 @@ async def _end(
 @click.option(
     "--step", "steps", multiple=True, shell_complete=complete_steps, help="Only this step; may be repeated."
 )
-@click.option(
-    "--limit", default="", metavar="SELECTOR", shell_complete=complete_selectors, help="Only these servers."
-)
+@selector_option("Only these servers.")
 @reason_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
 @follow_options

@@ -21,6 +21,7 @@ from cli.complete import complete_selectors
 from cli.exits import Exit
 from cli.launch import owner, perform
 from cli.options import follow_options, workspace_folder, workspace_option
+from cli.selectors import as_selector
 from cli.terminal import interactive, say
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def exec_command(
 ) -> Exit:
     """Run a command on servers, as a recorded run.
 
-    Options come before SELECTOR. One word after it is a shell command as it stands; several are quoted.
+    SELECTOR is a name, name:web-*, group:db, label:role=db, and/or/not; options come before it. One word after it
+    is a shell command as it stands; several are quoted.
 
     \b
     windlass servers exec group:web -- uptime
@@ -68,22 +70,37 @@ def exec_command(
     """
     words = list(command[1:] if command[0] == "--" else command)
     text = words[0] if len(words) == 1 else shlex.join(words)
-    document = adhoc_batch(selector, text, parallel=parallel, timeout=timeout, sudo=sudo)
+    document = adhoc_batch(as_selector(selector), text, parallel=parallel, timeout=timeout, sudo=sudo)
     how.exec_lines = True
     return perform(
-        _exec(workspace_folder(), document, how, ask=not yes and interactive(), alongside=alongside)
+        _exec(workspace_folder(), selector, document, how, ask=not yes and interactive(), alongside=alongside)
     )
 
 
-async def _exec(folder: Path, document: str, how: Following, *, ask: bool, alongside: bool) -> Exit:
+async def _exec(
+    folder: Path, selector: str, document: str, how: Following, *, ask: bool, alongside: bool
+) -> Exit:
     from cli.follow import act_and_follow
+    from cli.selectors import choose, nothing_matches
     from core.engine.api import PlanRequest, RunRequest
+    from core.errors import InputError
     from core.workspace.folder import Workspace
 
     async with owner(folder) as engine:
+        servers = await engine.servers()
+        if not choose(servers, selector):
+            raise nothing_matches(servers, selector)
         path = _write(Workspace.load(folder).make_state_dir() / "adhoc", document)
         request = PlanRequest(str(path))
-        plan = await engine.plan(request)
+        try:
+            plan = await engine.plan(request)
+        except InputError as error:
+            path.unlink()
+            if not error.faults:
+                raise
+            # The document is ours: its lines mean nothing to who typed the command.
+            told = dict.fromkeys(fault.message for fault in error.faults)
+            raise InputError("; ".join(told), hint=error.faults[0].hint) from error
         if ask:
             names = " ".join(plan.servers)
             if not click.confirm(f"Run it on {len(plan.servers)} servers ({names[:200]})?", err=True):

@@ -27,15 +27,17 @@ if TYPE_CHECKING:
 def list_servers(selector: str, as_json: bool) -> Exit:
     """List the servers.
 
-    SELECTOR narrows the list: name:web-*, group:db, label:role=db, provider:local, and/or/not.
+    SELECTOR narrows the list: a name, name:web-*, group:db, label:role=db, provider:local, and/or/not.
     """
     return perform(_list(selector, as_json))
 
 
 async def _list(selector: str, as_json: bool) -> Exit:
+    from cli.selectors import choose, nothing_matches
+
     async with reader() as engine:
         every = await engine.servers()
-    found = matching(every, selector)
+    found = choose(every, selector)
     if as_json:
         for server in found:
             emit(jsonforms.server(server))
@@ -43,24 +45,11 @@ async def _list(selector: str, as_json: bool) -> Exit:
         headers = ("NAME", "PROVIDER", "STATE", "ADDRESS", "USER", "GROUPS", "LABELS", "HELD BY")
         for line in table(headers, [_row(server) for server in found]):
             out(line)
+    elif every:
+        raise nothing_matches(every, selector)
     else:
-        what = "no server matches" if every else "no server yet: write a settings file into servers/"
-        note(what)
+        note("no server yet: write a settings file into servers/")
     return Exit.OK
-
-
-def matching(servers: Sequence[ServerInfo], selector: str) -> list[ServerInfo]:
-    """The servers that a selector chooses. Raises InputError for a selector that cannot be read."""
-    if selector == "all":
-        return list(servers)
-    from core.batch.selector import SelectorError, parse_selector
-    from core.errors import InputError
-
-    try:
-        wanted = parse_selector(selector)
-    except SelectorError as error:
-        raise InputError(f"the selector {selector!r} cannot be read: {error}") from None
-    return [server for server in servers if wanted.matches(server)]
 
 
 def _row(server: ServerInfo) -> list[Cell]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from core.model.states import FAILING, Asked, RunState, TaskState
 from core.model.views import RunInfo, TaskInfo, WorkspaceInfo
+from tui.doubts import doubts, is_doubtful
 
 CHANGING = frozenset({"pause", "retry", "decide", "cancel", "roll_back", "start", "resume", "trust"})
 
@@ -27,6 +28,8 @@ def can_resume(run: RunInfo) -> bool:
     """True where the run stands still and a person may carry it on."""
     if run.state is RunState.PAUSED or (run.interrupted and run.state.open):
         return True
+    if run.state is RunState.WAITING:
+        return not doubts(run)
     return run.state is RunState.RUNNING and run.asked is Asked.PAUSE
 
 
@@ -40,7 +43,7 @@ def why_not_pause(run: RunInfo) -> str:
     if can_resume(run):
         return ""
     if run.state is RunState.WAITING:
-        return "tasks in doubt must be decided first"
+        return "tasks in doubt must be decided first" if doubts(run) else ""
     if not is_executing(run):
         return f"the run is {run.state.word}"
     if run.asked is not Asked.RUN and run.state is RunState.RUNNING:
@@ -59,9 +62,9 @@ def why_not_retry(run: RunInfo) -> str:
 
 def why_not_decide(run: RunInfo, task: TaskInfo | None) -> str:
     """Decide is for tasks in doubt; on a failed task it shows what can be done."""
-    if task is not None and task.state in {TaskState.IN_DOUBT, *FAILING}:
+    if task is not None and (is_doubtful(task) or task.state in FAILING):
         return ""
-    if count(run, TaskState.IN_DOUBT):
+    if doubts(run):
         return ""
     return "no task is in doubt, and the chosen task has not failed"
 
@@ -70,6 +73,8 @@ def why_not_cancel(run: RunInfo) -> str:
     """Cancel ends a run that is open."""
     if not run.state.open:
         return f"the run is {run.state.word}"
+    if run.state is RunState.ROLLING_BACK:
+        return "a half-done rollback cannot be cancelled: pause it instead"
     if run.asked is Asked.CANCEL and not run.interrupted:
         return "cancel was asked already"
     return ""

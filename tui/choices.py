@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.model.states import FAILING, Decision, TaskState
+from core.model.states import FAILING, Decision, TaskState, UndoState
 from core.model.views import RunInfo, TaskInfo
 from tui import actions, words
 
@@ -25,6 +25,8 @@ class Choice:
 
 def choices_for(task: TaskInfo, run: RunInfo) -> list[Choice]:
     """The choices for a task, the harmless ones first; none where nothing is to be decided."""
+    if task.undo is UndoState.IN_DOUBT:
+        return _undo_in_doubt(task)
     if task.state is TaskState.IN_DOUBT:
         return _in_doubt(task)
     if task.state in FAILING:
@@ -41,6 +43,20 @@ def _in_doubt(task: TaskInfo) -> list[Choice]:
             "failed", "It failed", "counts as failed; dependents are blocked, r may retry it", Decision.FAILED
         ),
         Choice("retry", "Run it again", again, Decision.RETRY, "warning"),
+    ]
+
+
+def _undo_in_doubt(task: TaskInfo) -> list[Choice]:
+    again = f"the undo runs again on {task.server}, though it may have run already"
+    return [
+        Choice("done", "It is undone", "counts as undone; the rollback goes on", Decision.DONE),
+        Choice(
+            "failed",
+            "The undo failed",
+            "what this task needed stays as it is on this server",
+            Decision.FAILED,
+        ),
+        Choice("retry", "Undo it again", again, Decision.RETRY, "warning"),
     ]
 
 

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.model.states import RunState, TaskState
+from core.model.states import RunState
 from core.model.views import RunInfo, ServerInfo
 from tui import words
 from tui.actions import is_executing
+from tui.doubts import doubts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ def overview(runs: Sequence[RunInfo]) -> Overview:
 def needs_someone(run: RunInfo, *, newest_of_batch: bool) -> bool:
     """True where the run stands still until a person acts, or has tasks in doubt."""
     if run.state.open:
-        return not is_executing(run) or run.counts.get(TaskState.IN_DOUBT, 0) > 0
+        return not is_executing(run) or doubts(run) > 0
     return newest_of_batch and run.state in {RunState.FAILED, RunState.ROLLBACK_FAILED}
 
 
 def what_is_needed(run: RunInfo) -> str:
     """What happened to a run, in words, for one line."""
-    told = words.trouble(run.counts)
+    told = words.undo_trouble(run.undo_counts) or words.trouble(run.counts)
     if run.interrupted and run.state.open:
         return f"no engine executes it{'; ' + told if told else ''}: resume it"
     if run.state is RunState.PAUSED:

@@ -12,6 +12,7 @@ from core.model.views import RunInfo, StepInfo
 from themes.signs import run_sign
 from tui import words
 from tui.actions import count, is_executing, unknown_host_key
+from tui.doubts import doubts
 from tui.look import Look
 from tui.paint import Span, Spans, hanging
 from tui.rows import share_done
@@ -74,6 +75,9 @@ def _told(run: RunInfo) -> str:
     if run.interrupted and run.state.open:
         return "no engine executes it"
     trouble = words.trouble(run.counts)
+    undone_badly = words.undo_trouble(run.undo_counts)
+    if undone_badly:
+        return undone_badly
     if run.state is RunState.DONE:
         in_place = run.counts.get(TaskState.IN_PLACE, 0)
         told = f"{run.ended_tasks}/{run.tasks} on {words.plural(run.servers, 'server')}"
@@ -90,9 +94,9 @@ def next_keys(run: RunInfo) -> list[tuple[str, str]]:
     keys: list[tuple[str, str]] = []
     if run.interrupted and run.state.open:
         keys.append(("p", "resumes it"))
-    if run.counts.get(TaskState.IN_DOUBT):
+    if doubts(run):
         keys.append(("d", "decides"))
-    if run.state is RunState.PAUSED:
+    elif run.state in {RunState.PAUSED, RunState.WAITING} and not run.interrupted:
         keys.append(("p", "resumes it"))
     if (
         not is_executing(run)

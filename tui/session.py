@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from core.engine.api import Engine
@@ -22,3 +23,8 @@ class Session:
     def read_only(self) -> str:
         """Why nothing can be changed from here; "" when it can."""
         return self.lost or why_not_owned(self.workspace)
+
+    def command(self, *words: str) -> str:
+        """A command line that does the same from any folder: `windlass runs show 41 -w /srv/lab`."""
+        folder = ("-w", self.workspace.path) if self.workspace is not None else ()
+        return shlex.join(("windlass", *words, *folder))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from core.model.states import TaskState
+from core.model.states import TaskState, UndoState
 from core.model.views import RunInfo
 
 MIN_TASKS_FOR_ESTIMATE = 3
@@ -84,6 +84,12 @@ TROUBLE = (TaskState.FAILED, TaskState.UNREACHABLE, TaskState.IN_DOUBT, TaskStat
 def trouble(counts: Mapping[TaskState, int]) -> str:
     """What went wrong, in words: "3 failed, 2 in doubt"; "" where nothing did."""
     return ", ".join(f"{counts[state]} {state.word}" for state in TROUBLE if counts.get(state))
+
+
+def undo_trouble(counts: Mapping[UndoState, int]) -> str:
+    """What went wrong in a rollback, in words: "1 undo failed, 2 undo in doubt"."""
+    wrong = (UndoState.FAILED, UndoState.IN_DOUBT)
+    return ", ".join(f"{counts[state]} {state.word}" for state in wrong if counts.get(state))
 
 
 def elapsed_s(run: RunInfo, now: float) -> float:

@@ -42,13 +42,19 @@ def free_port() -> int:
         return port
 
 
-def write_key(path: Path, algorithm: str = "ssh-ed25519", passphrase: str | None = None) -> asyncssh.SSHKey:
+def write_key(path: Path, algorithm: str = "ssh-ed25519") -> asyncssh.SSHKey:
     """Makes a key pair as files: `path` (0600) and `path.pub`."""
     key = asyncssh.generate_private_key(algorithm)
     path.touch(mode=0o600)
-    path.write_bytes(key.export_private_key("openssh", passphrase))
+    path.write_bytes(key.export_private_key("openssh"))
     Path(f"{path}.pub").write_bytes(key.export_public_key("openssh"))
     return key
+
+
+def lock_key(path: Path, passphrase: str = "secret") -> None:
+    """Encrypts a private key as ssh-keygen does."""
+    command = ["ssh-keygen", "-q", "-p", "-f", path, "-P", "", "-N", passphrase]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
 @dataclass(slots=True)

@@ -14,11 +14,12 @@ from textual.widgets import Input, Static
 
 from core.errors import WindlassError
 from core.model.ids import TaskKey
-from core.model.states import Decision, TaskState
+from core.model.states import Asked, Decision, UndoState
 from core.model.views import RunInfo, TaskInfo
-from themes.signs import TASK_SIGNS
+from themes.signs import TASK_SIGNS, UNDO_SIGNS
 from tui.bridge import Changes
 from tui.choices import Choice, choices_for
+from tui.doubts import doubtful_tasks, doubts, is_doubtful
 from tui.look import look
 from tui.paint import Spans, content
 from tui.screens.base import Live
@@ -107,8 +108,7 @@ class DecideScreen(Live[None]):
             return
         engine = self.session.engine
         self.run_info = await engine.run(self.number)
-        doubtful = await engine.tasks(self.number, states=(TaskState.IN_DOUBT,))
-        self._doubtful = [task.key for task in doubtful]
+        self._doubtful = [task.key for task in await doubtful_tasks(engine, self.run_info)]
         if self.wanted is None and self._doubtful:
             self.wanted = self._doubtful[0]
         if self.wanted is None:
@@ -135,14 +135,15 @@ class DecideScreen(Live[None]):
 
     def _show_state(self, task: TaskInfo) -> None:
         style = look(self)
-        sign = TASK_SIGNS[task.state]
+        undoing = task.undo is UndoState.IN_DOUBT
+        sign = UNDO_SIGNS[task.undo] if undoing else TASK_SIGNS[task.state]
         left: Spans = [
             (sign.text(ascii_only=style.ascii_only), f"bold {sign.role}"),
             ("  ", ""),
             (style.text(task.step), "bold"),
             (" on ", "muted"),
             (style.text(task.server), "bold"),
-            (f"  {style.text(task.why)}", "muted"),
+            (f"  {style.text(task.undo_why if undoing else task.why)}", "muted"),
         ]
         right: Spans = []
         if task.key in self._doubtful and len(self._doubtful) > 1:
@@ -232,16 +233,19 @@ class DecideScreen(Live[None]):
         self.run_worker(self._decide(task.key, choice.decision, reason), group="decide")
 
     async def _decide(self, task: TaskKey, decision: Decision, reason: str) -> None:
+        engine, actor = self.session.engine, self.session.actor
         try:
-            await self.session.engine.decide(
-                self.number, task, decision, actor=self.session.actor, reason=reason
-            )
+            run = await engine.decide(self.number, task, decision, actor=actor, reason=reason)
+            told = f"{task}: decided, {decision.value}"
+            if not doubts(run) and run.state.open and run.asked is not Asked.PAUSE:
+                await engine.resume(self.number, actor=actor)
+                told += f"; run {self.number} goes on"
         except WindlassError as error:
             self.say_error(error)
             return
         finally:
             self._deciding = False
-        self.say(f"{task}: decided, {decision.value}")
+        self.say(told)
         self._close_field()
         others = [key for key in self._doubtful if key != task]
         if others:
@@ -265,17 +269,15 @@ class DecideScreen(Live[None]):
             self._go_to(self._doubtful[(at + 1) % len(self._doubtful)])
 
     def action_copy(self) -> None:
-        task = self.task_info
+        task, choice = self.task_info, self.choices.chosen
         if task is None:
             return
-        doubt = task.state is TaskState.IN_DOUBT
-        command = (
-            f"windlass runs decide {self.number} {task.key}"
-            if doubt
-            else f"windlass runs retry {self.number}"
-        )
-        self.app.copy_to_clipboard(command)
-        self.say(f"copied: {command}")
+        if is_doubtful(task):
+            decision = choice.decision.value if choice is not None and choice.decision is not None else "done"
+            told = ("runs", "decide", str(self.number), str(task.key), decision, "--reason", "…")
+        else:
+            told = ("runs", "retry", str(self.number), str(task.key))
+        self.copy(self.session.command(*told))
 
     def action_back(self) -> None:
         if self.reason_field.has_class("-open"):

@@ -81,9 +81,7 @@ class OutputScreen(Live[None]):
         self.refresh_keys()
 
     def action_copy(self) -> None:
-        command = f"windlass runs logs {self.number} {self.key}"
-        self.app.copy_to_clipboard(command)
-        self.say(f"copied: {command}")
+        self.copy(self.session.command("runs", "logs", str(self.number), str(self.key)))
 
     def action_back(self) -> None:
         self.dismiss(None)

@@ -21,6 +21,7 @@ from core.model.states import FAILING, RunState, TaskState
 from core.model.views import RunInfo, StepInfo, TaskInfo
 from tui import actions, rows, run_text, words
 from tui.bridge import EVERYTHING, Changes
+from tui.doubts import is_doubtful
 from tui.following import step_to_watch, task_to_watch
 from tui.look import look
 from tui.paint import Span, Spans, content
@@ -432,8 +433,8 @@ class RunScreen(Live[None]):
         if not self.allowed("decide"):
             return
         task = self.chosen
-        wanted = {TaskState.IN_DOUBT, *FAILING}
-        key = task.key if task is not None and task.state in wanted else None
+        here = task is not None and (is_doubtful(task) or task.state in FAILING)
+        key = task.key if here and task is not None else None
         self.app.push_screen(DecideScreen(self.session, self.number, key))
 
     def action_cancel(self) -> None:
@@ -505,13 +506,12 @@ class RunScreen(Live[None]):
             self._again()
 
     def action_copy(self) -> None:
-        command = f"windlass runs show {self.number}"
+        told = ["runs", "show", str(self.number)]
         if self.pane.has_focus and self.chosen is not None:
-            command = f"windlass runs logs {self.number} {self.chosen.key}"
+            told = ["runs", "logs", str(self.number), str(self.chosen.key)]
         elif self.run_info is not None and self.run_info.state.open:
-            command = f"windlass runs watch {self.number}"
-        self.app.copy_to_clipboard(command)
-        self.say(f"copied: {command}")
+            told = ["runs", "watch", str(self.number)]
+        self.copy(self.session.command(*told))
 
     def action_trust(self) -> None:
         if self.chosen is not None and self.allowed("trust"):

@@ -71,7 +71,7 @@ class OutputPane(ScrollView, can_focus=True):
         self.follow = True
 
     @property
-    def lines(self) -> OutputLines:
+    def output_lines(self) -> OutputLines:
         """What is shown."""
         if self._lines is None:
             self._lines = OutputLines(ascii_only=look(self).ascii_only, max_lines=self._max_lines)
@@ -96,10 +96,10 @@ class OutputPane(ScrollView, can_focus=True):
         """Takes further chunks."""
         if not chunks:
             return
-        before = len(self.lines)
-        let_go = self.lines.add(chunks)
-        for at in range(max(0, before - let_go - 2), len(self.lines)):
-            self._widest = max(self._widest, cell_len(self.lines[at].text))
+        before = len(self.output_lines)
+        let_go = self.output_lines.add(chunks)
+        for at in range(max(0, before - let_go - 2), len(self.output_lines)):
+            self._widest = max(self._widest, cell_len(self.output_lines[at].text))
         self._fit_size()
         if self.follow:
             self._to_tail()
@@ -116,7 +116,7 @@ class OutputPane(ScrollView, can_focus=True):
     # ------------------------------------------------------------ moving
 
     def _fit_size(self) -> None:
-        size = Size(self._widest + self._margin() + 1, len(self.lines))
+        size = Size(self._widest + self._margin() + 1, len(self.output_lines))
         if size != self.virtual_size:
             self.virtual_size = size
 
@@ -184,10 +184,10 @@ class OutputPane(ScrollView, can_focus=True):
         total = self.scrollable_content_region.width
         base = self.rich_style
         at = y + self.scroll_offset.y
-        if at < len(self.lines):
-            spans = self._spans(self.lines[at], total, self.scroll_offset.x)
+        if at < len(self.output_lines):
+            spans = self._spans(self.output_lines[at], total, self.scroll_offset.x)
             return strip(spans, total, style.paint, base)
-        if not len(self.lines) and y < len(self._empty):
+        if not len(self.output_lines) and y < len(self._empty):
             return strip(
                 fit([(" ", ""), *self._empty[y]], total, style.glyphs.ellipsis), total, style.paint, base
             )

@@ -18,7 +18,7 @@ from core.ssh.settings import SshSettings
 from providers.base import Server
 from tests.e2e.ssh.lab import Recorder, eventually, laboratory, upload_of
 from tests.support.ssh_agent import Agent
-from tests.support.sshd import Sshd, free_port, one_line, write_key
+from tests.support.sshd import Sshd, free_port, lock_key, one_line, write_key
 
 
 async def failure(server: Server, settings: SshSettings | None = None) -> Unreachable:
@@ -93,7 +93,8 @@ async def test_a_wrong_key_is_a_matter_of_credentials(sshd: Sshd, tmp_path: Path
 
 
 async def test_a_missing_key_and_one_with_a_passphrase(sshd: Sshd, tmp_path: Path) -> None:
-    write_key(tmp_path / "locked", passphrase="secret")
+    write_key(tmp_path / "locked")
+    lock_key(tmp_path / "locked")
     error = await failure(sshd.server(identity_files=(tmp_path / "missing", tmp_path / "locked")))
     assert error.credentials
     assert "there was no key to try" in error.why
@@ -153,8 +154,7 @@ async def test_a_locked_file_is_used_through_the_agent(
             write_key(tmp_path / f"k{number}")
             agent.add(tmp_path / f"k{number}")
         agent.add(sshd.user_key)
-        key = asyncssh.read_private_key(sshd.user_key)
-        sshd.user_key.write_bytes(key.export_private_key("openssh", "secret"))
+        lock_key(sshd.user_key)
         assert await works(sshd.server())
         error = await failure(sshd.server(identity_files=()))
         assert error.credentials

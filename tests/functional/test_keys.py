@@ -1,0 +1,709 @@
+"""What every key does, and what it says where it does nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from textual.widgets import Input
+
+from core.errors import Fault, InputError, NotPossible
+from core.model.ids import TaskKey
+from core.model.states import Decision, RunState, TaskState
+from core.model.views import OwnerInfo
+from tests.functional import lab
+from tests.functional.conftest import MakeApp
+from tests.functional.scripted_engine import NOW
+from tests.functional.steps import notices, press, screen_text, settle, static_text, until
+from tui.screens.base import Keyed
+from tui.screens.dashboard import Dashboard
+from tui.screens.decide import DecideScreen
+from tui.screens.help import HelpSheet
+from tui.screens.output import OutputScreen
+from tui.screens.run import RunScreen
+from tui.screens.servers import ServersScreen
+from tui.screens.sheets import ConfirmSheet, DrainSheet, FaultsSheet, LeaveSheet, TrustSheet
+from tui.screens.start import StartSheet
+from tui.widgets.table import VirtualTable
+
+LIVE = ("j", "enter")
+STANDS = ("enter",)
+
+
+def called(engine, name: str) -> list:
+    return [call for call in engine.calls if call[0] == name]
+
+
+# ---------------------------------------------------------------- the dashboard
+
+
+async def test_the_cursor_goes_on_to_the_next_panel(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        seen = [app.screen.focused.id]
+        for _ in range(8):
+            await press(pilot, "j")
+            seen.append(app.screen.focused.id)
+        assert list(dict.fromkeys(seen)) == ["needs", "running", "recent", "batches", "servers"]
+        await press(pilot, "k")
+        await press(pilot, "k")
+        assert app.screen.focused.id == "batches"
+
+
+async def test_enter_opens_what_the_cursor_stands_on(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter")
+        assert isinstance(app.screen, RunScreen) and app.screen.number == 41
+        await press(pilot, "q", "j", "enter")
+        assert isinstance(app.screen, RunScreen) and app.screen.number == 44
+        await press(pilot, "escape")
+        app.screen.query_one("#batches").focus()
+        await press(pilot, "j", "enter")
+        assert isinstance(app.screen, StartSheet)
+        assert app.screen.table.chosen.name == "deploy"
+        await press(pilot, "escape")
+        app.screen.query_one("#servers").focus()
+        await press(pilot, "enter")
+        assert isinstance(app.screen, ServersScreen)
+        assert len(app.screen.table.items) == 12  # the provider's own
+
+
+async def test_resume_carries_on_a_run_that_stands(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    stored = lab.live_run()
+    stored.info = dataclasses.replace(stored.info, interrupted=True)
+    engine.run_list = {44: stored}
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "r")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        assert engine.calls == [("resume", 44)]
+
+
+async def test_resume_says_why_not(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "j", "r")
+        assert "stand still" in notices(app)[-1]
+        assert not called(engine, "resume")
+
+
+async def test_stopped_servers_are_offered_and_started(make_app: MakeApp) -> None:
+    engine = lab.fresh_lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "12 stopped: s starts them" in screen_text(app)
+        await press(pilot, "s")
+        await until(pilot, lambda: "12 started" in screen_text(app))
+        assert engine.calls == [("start_servers", ())]
+        assert "stopped" not in screen_text(app)
+        await press(pilot, "s")
+        assert notices(app)[-1] == "no server is stopped"
+
+
+async def test_faults_of_the_servers_files_are_shown(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.servers_error = InputError(
+        "bad", faults=[Fault("servers/static.yaml", 3, 5, "unknown key 'adress'")]
+    )
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "servers/static.yaml:3:5" in screen_text(app)
+        await press(pilot, "i")
+        assert isinstance(app.screen, FaultsSheet)
+        assert "unknown key 'adress'" in screen_text(app)
+
+
+async def test_new_runs_appear_by_themselves(make_app: MakeApp) -> None:
+    engine = lab.fresh_lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        engine.run_list[1] = lab.live_run(1)
+        await engine.tell("run.created", 1)
+        await until(pilot, lambda: "run 1 " in screen_text(app))
+
+
+# ---------------------------------------------------------------- starting
+
+
+async def test_the_first_path_ends_in_a_live_run(make_app: MakeApp) -> None:
+    """Dashboard, b, s: and the run is watched."""
+    engine = lab.fresh_lab()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "b")
+        assert "Deploys a small web page" in screen_text(app)
+        engine.run_list[1] = lab.live_run(1)
+        await press(pilot, "s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await settle(pilot)
+        assert called(engine, "start") == [("start", "deploy", False, "d1", {})]
+        assert app.screen.number == 1
+
+
+async def test_enter_on_the_list_never_starts(make_app: MakeApp) -> None:
+    engine = lab.fresh_lab()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "b", "enter", "enter")
+        assert isinstance(app.screen, StartSheet)
+        assert not called(engine, "start")
+
+
+async def test_a_batch_given_at_the_start_is_chosen(make_app: MakeApp) -> None:
+    app = make_app(lab.lab(), batch="patch")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert app.screen.table.chosen.name == "patch"
+
+
+async def test_a_faulty_batch_shows_every_fault_and_does_not_start(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "b")
+        text = screen_text(app)
+        for place in ("batches/broken.yaml:4:3", "batches/broken.yaml:9:12", "batches/broken.yaml:15:7"):
+            assert place in text
+        await press(pilot, "s")
+        assert "cannot be started" in notices(app)[-1]
+        assert not called(engine, "start")
+
+
+async def test_parameters_and_the_limit_go_into_plan_and_start(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "b", "j", "e")
+        assert isinstance(app.screen.focused, Input) and app.screen.focused.name == "param-version"
+        await press(pilot, "end", "backspace", "5", "enter")
+        await press(pilot, "enter", *"north", "enter", *"group:web", "enter")
+        await until(pilot, lambda: engine.calls[-1][3] == "group:web")
+        assert engine.calls[-1] == ("plan", "deploy", {"version": "1.5", "site": "north"}, "group:web")
+        await press(pilot, "s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        assert called(engine, "start")[0][4] == {"version": "1.5", "site": "north"}
+
+
+async def test_letters_in_a_field_are_text(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "b", "j", "e", "s", "q", "question_mark")
+        assert isinstance(app.screen, StartSheet)
+        assert app.screen.focused.value == "1.4sq?"
+        await press(pilot, "escape")
+        assert isinstance(app.screen, StartSheet) and app.screen.focused.id == "batches"
+        await press(pilot, "escape")
+        assert isinstance(app.screen, Dashboard)
+
+
+async def test_a_start_that_the_engine_refuses_is_told(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.refuse["start"] = NotPossible("the batch changed since it was planned", hint="look at it again")
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "b", "j", "s")
+        await until(pilot, lambda: notices(app))
+        assert "changed since it was planned" in notices(app)[-1]
+        await settle(pilot)
+        assert isinstance(app.screen, StartSheet)
+
+
+async def test_servers_held_by_another_run_need_alongside(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "b", "G", "s")
+        assert "run 44 holds" in notices(app)[-1]
+        assert not called(engine, "start")
+        await press(pilot, "A")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        assert called(engine, "start")[0][:3] == ("start", "patch", True)
+
+
+# ---------------------------------------------------------------- a run
+
+
+async def test_pause_and_resume(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE)
+        assert "p pause" in screen_text(app)
+        await press(pilot, "p")
+        await until(pilot, lambda: "p resume" in screen_text(app))
+        await press(pilot, "p")
+        await until(pilot, lambda: "p pause" in screen_text(app))
+        assert engine.calls == [("pause", 44), ("resume", 44)]
+
+
+@pytest.mark.parametrize(("key", "call"), [("C", ("cancel", 44)), ("R", ("roll_back", 44))])
+async def test_what_destroys_asks_with_another_key(make_app: MakeApp, key: str, call: tuple) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE, key)
+        assert isinstance(app.screen, ConfirmSheet)
+        await press(pilot, key, "enter")
+        assert isinstance(app.screen, ConfirmSheet)  # neither the same key nor enter says yes
+        await press(pilot, "n")
+        assert isinstance(app.screen, RunScreen) and not engine.calls
+        await press(pilot, key, "y")
+        await until(pilot, lambda: engine.calls)
+        assert engine.calls == [call]
+
+
+async def test_retry_opens_what_failed(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS, "r")
+        await until(pilot, lambda: engine.calls)
+        assert engine.calls == [("retry", 41, (), False)]
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [("r", "no task failed"), ("d", "no task is in doubt"), ("T", "no unknown host key")],
+)
+async def test_a_key_that_does_nothing_says_why(make_app: MakeApp, key: str, why: str) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE, key)
+        assert why in notices(app)[-1]
+        assert not engine.calls
+        await press(pilot, "question_mark")
+        assert isinstance(app.screen, HelpSheet)
+        assert f"not now: {why}" in static_text(app, "#help-text").replace("\n" + " " * 27, " ")
+
+
+async def test_copy_gives_the_command_for_what_is_chosen(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE, "y")
+        assert app.clipboard == "windlass runs watch 44 -w /srv/lab"
+        await press(pilot, "tab", "y")
+        assert app.screen.focused.id == "output"
+        assert app.clipboard == "windlass runs logs 44 build@web-05 -w /srv/lab"
+        await press(pilot, "escape", "k", "enter", "y")
+        assert app.clipboard == "windlass runs watch 41 -w /srv/lab"
+
+
+async def test_tab_goes_round_the_panels(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE)
+        seen = [app.screen.focused.id]
+        for _ in range(3):
+            await press(pilot, "tab")
+            seen.append(app.screen.focused.id)
+        assert seen == ["tasks", "output", "steps", "tasks"]
+        await press(pilot, "shift+tab")
+        assert app.screen.focused.id == "steps"
+
+
+async def test_choosing_a_step_shows_its_tasks_and_stops_following(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE, "shift+tab", "g")
+        await until(pilot, lambda: "prepare · 12 tasks" in screen_text(app))
+        await engine.set_task(44, TaskKey("build", "web-10"), state=TaskState.RUNNING)
+        await settle(pilot)
+        assert "prepare · 12 tasks" in screen_text(app)
+        await press(pilot, "f")
+        await until(pilot, lambda: "build · 12 tasks" in screen_text(app))
+
+
+async def test_the_screen_follows_what_runs(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE)
+        for server in lab.SERVERS:
+            await engine.set_task(44, TaskKey("build", server), state=TaskState.DONE, ended=NOW)
+        await engine.set_task(44, TaskKey("publish", "web-07"), state=TaskState.RUNNING, started=NOW)
+        await until(pilot, lambda: "publish · 12 tasks" in screen_text(app))
+        await until(pilot, lambda: app.screen.chosen is not None and app.screen.chosen.server == "web-07")
+        assert "57 %" in screen_text(app)
+
+
+async def test_rows_keep_their_place_and_the_cursor_its_thing(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE, "j", "j")
+        assert app.screen.chosen.server == "web-07"
+        before = [task.server for task in app.screen.tasks.items]
+        await engine.set_task(44, TaskKey("build", "web-07"), state=TaskState.DONE, last_line="built at last")
+        await until(pilot, lambda: "built at last" in screen_text(app))
+        assert [task.server for task in app.screen.tasks.items] == before
+        assert app.screen.chosen.server == "web-07"
+
+
+async def test_output_follows_its_tail_until_scrolled(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    watched = TaskKey("build", "web-05")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE)
+        await engine.print(44, watched, lab.chunk(" done\nfirst news\n", start=5000))
+        await until(pilot, lambda: "first news" in screen_text(app))
+        assert "linking" in screen_text(app)
+        await press(pilot, "tab", "g")
+        assert "configuring for x86_64" in screen_text(app)
+        assert "held: f follows" in screen_text(app)
+        await engine.print(44, watched, lab.chunk("second news\n", start=6000))
+        await until(
+            pilot, lambda: any(line.text == "second news" for line in app.screen.pane.output_lines.tail(3))
+        )
+        assert "second news" not in screen_text(app) and "configuring for x86_64" in screen_text(app)
+        await press(pilot, "G")
+        assert "second news" in screen_text(app)
+
+
+async def test_output_on_the_whole_screen(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *LIVE, "o")
+        assert isinstance(app.screen, OutputScreen)
+        assert "linking" in screen_text(app)
+        await press(pilot, "y")
+        assert app.clipboard == "windlass runs logs 44 build@web-05 -w /srv/lab"
+        await press(pilot, "f", "g")
+        assert "configuring" in screen_text(app)
+        await press(pilot, "escape", "enter")
+        assert isinstance(app.screen, OutputScreen)
+
+
+async def test_hostile_output_is_shown_and_not_obeyed(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE)
+        text = screen_text(app)
+        assert "^[]52;c;ZXZpbA==^G a hostile line" in text
+        assert "[bold]this is no markup[/bold]" in text
+        assert "↵progress 100%" in text
+        assert app.clipboard == ""
+
+
+async def test_an_unknown_host_key_is_offered_on_the_run(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS)
+        assert app.screen.tasks.choose("web-09", by_person=True)
+        await settle(pilot)
+        assert "T looks at its host key" in screen_text(app)
+        await press(pilot, "T")
+        await until(pilot, lambda: isinstance(app.screen, TrustSheet))
+        assert "SHA256:" in screen_text(app)
+        await press(pilot, "T", "enter")
+        assert isinstance(app.screen, TrustSheet)
+        await press(pilot, "y")
+        await until(pilot, lambda: called(engine, "trust"))
+        assert engine.calls == [("host_key", "web-09"), ("trust", "web-09", "ada")]
+
+
+async def test_a_changed_host_key_is_never_offered(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    key = TaskKey("publish", "web-09")
+    stored = engine.run_list[41]
+    at = stored.at(key)
+    stored.tasks[at] = dataclasses.replace(stored.tasks[at], why="the host key of web-09 changed")
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS)
+        app.screen.tasks.choose("web-09", by_person=True)
+        await press(pilot, "T")
+        assert not engine.calls and not isinstance(app.screen, TrustSheet)
+
+
+# ---------------------------------------------------------------- deciding
+
+
+async def test_deciding_needs_a_reason_and_goes_on_to_the_next(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS, "d")
+        assert isinstance(app.screen, DecideScreen)
+        text = screen_text(app)
+        assert "the connection was lost 2s later" in text
+        assert "whether run attempt 1 started" in text
+        assert "1 of 2 in doubt" in text
+        await press(pilot, "enter", "enter")
+        assert "a reason is needed" in notices(app)[-1]
+        assert not engine.calls
+        await press(pilot, *"seen", "enter")
+        await until(pilot, lambda: engine.calls)
+        assert engine.calls == [("decide", 41, TaskKey("publish", "web-05"), Decision.DONE, "ada", "seen")]
+        await until(pilot, lambda: app.screen.wanted == TaskKey("publish", "web-06"))
+        await press(pilot, "j", "j", "j", "enter", "x", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        decided = ("decide", 41, TaskKey("publish", "web-06"), Decision.RETRY, "ada", "x")
+        assert engine.calls[1:] == [decided, ("resume", 41)]  # nothing is in doubt any more
+
+
+async def test_next_and_copy_on_decide(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS, "d", "n")
+        assert app.screen.wanted == TaskKey("publish", "web-06")
+        await press(pilot, "y")
+        assert app.clipboard.startswith("windlass runs decide 41 publish@web-06")
+        await press(pilot, "n")
+        assert app.screen.wanted == TaskKey("publish", "web-05")
+        await press(pilot, "enter", "escape")
+        assert isinstance(app.screen, DecideScreen) and app.screen.focused.id == "choices"
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen)
+
+
+async def test_a_decision_that_the_engine_refuses_is_told(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.refuse["decide"] = NotPossible("publish@web-05 is not in doubt any more")
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS, "d", "enter", "x", "enter")
+        await until(pilot, lambda: notices(app))
+        assert "not in doubt any more" in notices(app)[-1]
+        assert isinstance(app.screen, DecideScreen)
+
+
+@pytest.mark.parametrize(
+    ("down", "call"),
+    [
+        (0, ("retry", 41, (TaskKey("publish", "web-03"),), False)),
+        (1, ("retry", 41, (), False)),
+        (2, ("roll_back", 41)),
+    ],
+)
+async def test_a_failed_task_offers_retry_and_roll_back(make_app: MakeApp, down: int, call: tuple) -> None:
+    engine = lab.lab()
+    engine.run_list = {41: lab.failed_run(doubt=False)}
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "d")
+        assert isinstance(app.screen, DecideScreen)
+        await press(pilot, *["j"] * down, "enter", "y")
+        await until(pilot, lambda: engine.calls)
+        assert engine.calls == [call]
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_a_retry_of_what_may_have_run_accepts_the_risk_in_words(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    stored = lab.failed_run(doubt=False)
+    at = stored.at(TaskKey("publish", "web-03"))
+    stored.tasks[at] = dataclasses.replace(stored.tasks[at], may_have_run=True)
+    engine.run_list = {41: stored}
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "d")
+        assert "though it may have run already" in screen_text(app)
+        await press(pilot, "enter", "y")
+        await until(pilot, lambda: engine.calls)
+        assert engine.calls == [("retry", 41, (TaskKey("publish", "web-03"),), True)]
+
+
+# ---------------------------------------------------------------- servers
+
+
+async def test_servers_filter_and_lead_to_their_run(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "i", "slash", *"group:canary", "enter")
+        assert [server.name for server in app.screen.table.items] == ["web-09", "web-10", "web-11", "web-12"]
+        assert "Servers 4 of 13" in screen_text(app)
+        await press(pilot, "slash", *" nothing", "enter")
+        assert "No server fits the filter" in screen_text(app)
+        await press(pilot, "escape")
+        assert len(app.screen.table.items) == 13 and isinstance(app.screen, ServersScreen)
+        await press(pilot, "g", "enter")
+        assert isinstance(app.screen, RunScreen) and app.screen.number == 44
+        await press(pilot, "q", "q")
+        assert isinstance(app.screen, Dashboard)
+
+
+async def test_trust_on_the_servers_screen(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "i", "G", "T")
+        await until(pilot, lambda: isinstance(app.screen, TrustSheet))
+        await press(pilot, "n")
+        assert engine.calls == [("host_key", "db-1")]
+        await press(pilot, "T")
+        await until(pilot, lambda: isinstance(app.screen, TrustSheet))
+        await press(pilot, "y")
+        await until(pilot, lambda: called(engine, "trust"))
+
+
+async def test_update_asks_the_providers(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "i")
+        reads = engine.reads["servers"]
+        await press(pilot, "u")
+        assert engine.reads["servers"] == reads + 1
+
+
+# ---------------------------------------------------------------- leaving, help, reading only
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_leaving_without_a_run(make_app: MakeApp, key: str) -> None:
+    app = make_app(lab.fresh_lab())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: app._exit)
+    assert app.return_value == 0 and not app.farewell
+
+
+async def test_leaving_while_a_run_executes_asks_then_drains(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "q")
+        assert isinstance(app.screen, LeaveSheet)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, Dashboard) and not engine.calls
+        await press(pilot, "ctrl+c", "ctrl+c")
+        assert isinstance(app.screen, LeaveSheet)
+        await pilot.press("l")
+        await until(pilot, lambda: app._exit)
+    assert engine.calls == [("drain",)]
+    assert app.return_value == 0
+    assert app.farewell == ["run 44 (deploy) stands and can be carried on: windlass runs resume 44"]
+
+
+async def test_leaving_at_once_while_tasks_end(make_app: MakeApp) -> None:
+    import asyncio
+
+    engine = lab.lab()
+    engine.drain_gate = asyncio.Event()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "q", "l")
+        assert isinstance(app.screen, DrainSheet)
+        await press(pilot, "escape", "q")
+        assert isinstance(app.screen, DrainSheet)
+        await pilot.press("X")
+        await until(pilot, lambda: app._exit)
+    assert app.return_value == 130
+    assert "in doubt" in app.farewell[0]
+
+
+async def test_leaving_an_engine_of_someone_else_names_what_goes_on(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.info = dataclasses.replace(engine.info, owned=False)
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit)
+    assert app.farewell == ["run 44 deploy goes on"] and not engine.calls
+
+
+async def test_a_workspace_of_someone_else_can_only_be_watched(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    owner = OwnerInfo(pid=99, user="bob", host="far", since=NOW)
+    engine.info = dataclasses.replace(engine.info, owned=False, owner=owner)
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "READ-ONLY: pid 99, bob@far owns it" in screen_text(app)
+        await press(pilot, *LIVE, "p", "C", "R")
+        assert not engine.calls and isinstance(app.screen, RunScreen)
+        assert "can only be watched" in notices(app)[-1]
+
+
+async def test_the_end_of_the_engine_is_said(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await engine.close()
+        await until(pilot, lambda: "disconnected" in screen_text(app))
+        assert "last seen 14:02:11" in screen_text(app)
+
+
+async def test_help_closes_with_its_own_key(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(80, 24)) as pilot:
+        for keys in ((), ("b", "j"), ("i",)):
+            await press(pilot, *keys, "question_mark")
+            assert isinstance(app.screen, HelpSheet)
+            await press(pilot, "question_mark")
+            assert not isinstance(app.screen, HelpSheet)
+            if keys:
+                await press(pilot, "escape")
+        assert isinstance(app.screen, Dashboard)
+
+
+async def test_every_binding_has_an_id_and_a_tooltip(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        for keys in (
+            (),
+            ("b",),
+            ("escape", "enter"),
+            ("C",),
+            ("escape", "d"),
+            ("escape", "o"),
+            ("q", "q", "i"),
+        ):
+            await press(pilot, *keys)
+            assert isinstance(app.screen, Keyed)
+            nodes = (
+                [app, *app.screen.focused.ancestors_with_self] if app.screen.focused else [app, app.screen]
+            )
+            for node in nodes:
+                if not type(node).__module__.startswith("tui."):
+                    continue
+                for binding in type(node).BINDINGS:
+                    assert binding.id and binding.tooltip, binding
+
+
+async def test_the_bottom_line_holds_at_most_eight_keys_and_always_help(make_app: MakeApp) -> None:
+    for size in ((80, 24), (120, 40), (50, 14)):
+        app = make_app(lab.lab())
+        async with app.run_test(size=size) as pilot:
+            for keys in ((), ("enter",), ("q", "j", "enter"), ("q", "i")):
+                await press(pilot, *keys)
+                line = app.screen.query_one("#bottom")
+                placed = [hint for _, hint in line._placed(line.content_size.width)]
+                assert 0 < len(placed) <= 8 and placed[-1].action == "help"
+
+
+async def test_a_click_on_a_key_and_on_a_row(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE)
+        await pilot.click("#tasks", offset=(10, 3))
+        await settle(pilot)
+        assert app.screen.chosen.server == "web-03"
+        await pilot.click("#bottom", offset=(2, 0))
+        await until(pilot, lambda: app.screen.run_info.state is RunState.PAUSED)
+        await pilot.click("#tasks", offset=(10, 3))
+        await until(pilot, lambda: isinstance(app.screen, OutputScreen))
+
+
+async def test_the_command_palette_knows_the_keys_of_the_screen(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE)
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert "Pause (p)" in titles and "Theme" in titles
+        assert all(isinstance(each, VirtualTable) for each in app.screen.query("#tasks"))
