@@ -20,6 +20,7 @@ import click
 from cli.exits import Exit
 from cli.options import GIVEN
 from cli.terminal import paint, say
+from cli.words import short_path
 
 FAULTS_SHOWN = 200
 
@@ -69,10 +70,7 @@ def tell(error: BaseException) -> None:
 
 def fault_line(file: str, line: int, column: int, message: str, hint: str = "") -> str:
     """`file:line:column: message (hint)`, the file as it is reached from here."""
-    path = Path(file)
-    here = Path.cwd()
-    shown = str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else file
-    return f"{shown}:{line}:{column}: {message}" + (f" ({hint})" if hint else "")
+    return f"{short_path(file)}:{line}:{column}: {message}" + (f" ({hint})" if hint else "")
 
 
 def _safe(text: str) -> str:

@@ -92,9 +92,13 @@ def follow_options(function: F) -> F:
 
 
 def _selector(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
-    from cli.selectors import as_selector
+    from cli.selectors import check_selector
+    from core.errors import InputError
 
-    return as_selector(value)
+    try:
+        return check_selector(value)
+    except InputError as error:
+        raise click.BadParameter(error.message, ctx=ctx, param=parameter) from None
 
 
 def selector_option(text: str) -> Callable[[F], F]:

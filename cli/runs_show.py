@@ -10,7 +10,7 @@ from cli import doubts, jsonforms
 from cli.options import command
 from cli.summary import can_undo, headline, next_steps, tail
 from cli.terminal import Cell, ascii_only, clean, emit, note, out, paint, say, signed, table
-from cli.words import ago, counted, duration, stamp
+from cli.words import ago, counted, duration, short_path, stamp
 from core.errors import InputError
 from core.model.ids import TaskKey
 from core.model.states import Decision, TaskState, UndoState
@@ -82,7 +82,7 @@ def _head(run: RunInfo) -> None:
         out(f"parent:  run {run.parent}")
     if run.params:
         out(f"params:  {clean(', '.join(f'{name}={value!r}' for name, value in run.params.items()))}")
-    out(f"batch:   {clean(run.path)}")
+    out(f"batch:   {clean(short_path(run.path))}")
 
 
 async def _trouble(engine: Engine, run: RunInfo) -> list[TaskInfo]:

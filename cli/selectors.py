@@ -21,16 +21,26 @@ def as_selector(text: str) -> str:
     return f"name:{name}" if name not in WORDS and not refuse_server_name(name) else text
 
 
+def check_selector(text: str) -> str:
+    """A selector as the engine takes it; "" is none. Raises InputError for one that cannot be read."""
+    from core.batch.selector import SelectorError, parse_selector
+
+    if text:
+        text = as_selector(text)
+        try:
+            parse_selector(text)
+        except SelectorError as error:
+            raise InputError(f"the selector '{text}' cannot be read: {error.message}") from None
+    return text
+
+
 def choose(servers: Sequence[ServerInfo], text: str) -> list[ServerInfo]:
     """The servers that a selector takes. Raises InputError for one that cannot be read."""
-    from core.batch.selector import SelectorError, parse_selector
+    from core.batch.selector import parse_selector
 
     if text == "all":
         return list(servers)
-    try:
-        wanted = parse_selector(as_selector(text))
-    except SelectorError as error:
-        raise InputError(f"the selector '{text}' cannot be read: {error.message}") from None
+    wanted = parse_selector(check_selector(text))
     return [server for server in servers if wanted.matches(server)]
 
 

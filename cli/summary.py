@@ -96,9 +96,7 @@ def next_steps(run: RunInfo, trouble: list[TaskInfo], *, undoable: bool) -> list
     steps: list[tuple[str, str]] = []
     failed = [task for task in trouble if task.state is TaskState.FAILED]
     if failed and run.state is not RunState.DONE:
-        first = failed[0]
-        logs = command("runs", "logs", number, "--step", first.step, "--server", first.server)
-        steps.append(("its output:", logs))
+        steps.append(("its output:", command("runs", "logs", number, str(failed[0].key))))
     match run.state:
         case RunState.FAILED | RunState.CANCELLED if failed or run.state is RunState.FAILED:
             steps.append(("try again:", command("runs", "retry", number)))

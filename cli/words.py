@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def clock(when: float) -> str:
 def stamp(when: float) -> str:
     """The absolute local time with its offset, "2026-03-01 14:02:11 +0100"."""
     return time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(when))
+
+
+def short_path(file: str) -> str:
+    """A file as it is reached from the working directory, where it lies below."""
+    path, here = Path(file), Path.cwd()
+    return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else file
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -12,6 +12,7 @@ from core.model.states import FAILING, RunState, TaskState, UndoState
 from core.model.views import BatchInfo, RunInfo, ServerInfo, StepInfo, TaskInfo
 from themes.signs import INTERRUPTED, TASK_SIGNS, UNDO_SIGNS, Sign, run_sign
 from tui import words
+from tui.doubts import doubts
 from tui.look import Look
 from tui.overview import ProviderLine, what_is_needed
 from tui.paint import Span, Spans
@@ -24,6 +25,7 @@ SERVER_SIGNS: Mapping[str, Sign] = {
     "unknown": Sign("○", ".", "unknown", "muted"),
 }
 BAR_CELLS = 16
+COUNT_CELLS = 9
 
 State = TypeVar("State", TaskState, UndoState)
 
@@ -36,7 +38,7 @@ def server_sign(state: str) -> Sign:
 def needs_row(run: RunInfo, look: Look) -> list[Spans]:
     """sign, run, batch, what is needed, when."""
     sign = run_sign(run.state, interrupted=run.interrupted)
-    if sign is not INTERRUPTED and run.counts.get(TaskState.IN_DOUBT):
+    if sign is not INTERRUPTED and doubts(run):
         sign = TASK_SIGNS[TaskState.IN_DOUBT]
     when = run.ended if run.ended is not None else run.created
     return [
@@ -128,11 +130,10 @@ def step_row(step: StepInfo, look: Look, *, rolling_back: bool) -> list[Spans]:
     if rolling_back and (undoing := undo_count(step)):
         done, total = undoing
         mark = UNDO_SIGNS[UndoState.UNDONE if done == total else UndoState.UNDOING]
-        count: Span = (f"{done}/{total}", "")
         return [
             [(look.mark(mark), mark.role)],
             [(look.text(step.name), "")],
-            [count],
+            [(_count(done, total), "")],
             _troubles(step.undo_counts, UNDO_SIGNS, (UndoState.FAILED, UndoState.IN_DOUBT), look),
             [("undone" if done == total else "undoing", "muted")],
         ]
@@ -141,10 +142,16 @@ def step_row(step: StepInfo, look: Look, *, rolling_back: bool) -> list[Spans]:
     return [
         [(look.mark(sign), sign.role)],
         [(look.text(step.name), "bold" if sign is TASK_SIGNS[TaskState.RUNNING] else "")],
-        [(f"{ended}/{step.tasks}", "")],
+        [(_count(ended, step.tasks), "")],
         _troubles(step.counts, TASK_SIGNS, wrong, look),
         [(words.duration(step_took_s(step, look.clock())), "muted")],
     ]
+
+
+def _count(part: int, whole: int) -> str:
+    """ "46/48", or a share where that grows too long for its column."""
+    count = f"{part}/{whole}"
+    return count if len(count) <= COUNT_CELLS else f"{words.percent(part, whole)}%"
 
 
 def undo_count(step: StepInfo) -> tuple[int, int] | None:

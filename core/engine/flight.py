@@ -15,6 +15,7 @@ from enum import StrEnum
 from core.engine.executor import (
     Answer,
     Executor,
+    NotStarted,
     OutputSink,
     StopAnswer,
     Stopped,
@@ -62,6 +63,8 @@ class Flight:
         Afterwards `stop_reason` and `stop_answer` say whether and how it was stopped.
         """
         self.stop_reason = self.stop_answer = None
+        if self.cancelled:
+            return NotStarted("cancelled before it was handed over")
         self._ref = ref
         following = asyncio.ensure_future(self.executor.start(self.server, ref, work, sink))
         self._following = following
@@ -69,8 +72,6 @@ class Flight:
         if timeout_s is not None:
             timer = asyncio.get_running_loop().call_later(timeout_s, self.stop, StopReason.TIMEOUT)
         try:
-            if self.cancelled:
-                self.stop(StopReason.CANCEL)
             answer = await following
         except asyncio.CancelledError:
             current = asyncio.current_task()

@@ -304,17 +304,34 @@ class LocalEngine(ReadingEngine):
     async def _execute(self, run: Run) -> None:
         number = run.book.number
         try:
-            while number in self._again and not self._closing:
+            while number in self._again and self._may_execute:
                 self._again.discard(number)
                 if not run.book.state.open or (run.book.asked is Asked.CANCEL and not run.executing):
                     return
                 if run.in_doubt() and not run.rolling_back:
                     await probe(run, self._executor)
-                await run.execute()
+                if self._may_execute:
+                    await run.execute()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # kept for whoever waits: the run stays as it is durable
             self._failures[number] = error
+            await self._read_again(number)
+
+    @property
+    def _may_execute(self) -> bool:
+        return not self._closing and self._failure is None
+
+    async def _read_again(self, number: int) -> None:
+        """Puts a run whose execution failed where its records say it is: what was in flight is in doubt.
+
+        Where the store fails, the next engine does it.
+        """
+        with contextlib.suppress(WindlassError):
+            run = await recovery.load_run(self._store, number, self._blobs, self._executor)
+            if run.book.state in (RunState.RUNNING, RunState.ROLLING_BACK):
+                await recovery.settle(run, self._store)
+            self._runs[number] = run
 
     async def _finish_job(self, number: int, run: Run) -> None:
         """Waits for a run that has ended its work but not yet its coroutine."""
@@ -324,7 +341,8 @@ class LocalEngine(ReadingEngine):
 
     async def _load(self, number: int) -> Run:
         if number not in self._runs:
-            self._runs[number] = await recovery.load_run(self._store, number, self._blobs, self._executor)
+            loaded = await recovery.load_run(self._store, number, self._blobs, self._executor)
+            return self._runs.setdefault(number, loaded)  # two callers share the first one read
         return self._runs[number]
 
     async def _retake(self, run: Run) -> None:

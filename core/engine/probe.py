@@ -59,6 +59,8 @@ async def _probe_task(run: Run, executor: Executor, task: int) -> None:
     except (TemplateFault, InputError) as error:
         _tell(run, tx, task, f"not probed: {error}")
     else:
+        if book.tasks[task].state is not TaskState.IN_DOUBT:
+            return  # a person has decided it meanwhile
         match answer:
             case Ended(0, _, _, evidence):
                 book.move(

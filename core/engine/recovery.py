@@ -61,6 +61,7 @@ async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Calla
             may_have_run=state.may_have_run,
             when_holds=state.when_holds,
             started=state.state is TaskState.RUNNING,
+            verify_exit=state.exit_status if state.phase is Phase.VERIFY else None,
         )
         for state in await store.reader.states(number)
     ]
@@ -90,7 +91,6 @@ async def settle(run: Run, store: Store) -> None:
     book = run.book
     batch = run.snapshot.loaded.batch
     tx = Tx()
-    phases = {state.index: state for state in await store.reader.states(book.number)}
     opened = {(entry.index, entry.purpose): entry for entry in await store.reader.open_attempts(book.number)}
     for task, record in enumerate(book.tasks):
         if record.undo is UndoState.UNDOING:
@@ -100,10 +100,14 @@ async def settle(run: Run, store: Store) -> None:
         step = batch.steps[book.graph.key(task).step]
         entry = opened.get((task, Purpose.RUN))
         if entry is None:
-            stored = phases[task]
-            if stored.phase is Phase.VERIFY and stored.exit_status is not None:
-                record.verify_exit = stored.exit_status
-            book.move(tx, task, TaskState.WAITING, why="interrupted; it goes on when the run is resumed")
+            # The phase stays with a command that is yet to be verified: every later engine must know.
+            book.move(
+                tx,
+                task,
+                TaskState.WAITING,
+                phase=Phase.VERIFY if record.verify_exit is not None else None,
+                why="interrupted; it goes on when the run is resumed",
+            )
         elif not step.changes_something:
             tx.attempt_ended(
                 book.number,

@@ -69,8 +69,10 @@ class Run:
     @property
     def rolling_back(self) -> bool:
         """True when the run is on its way back."""
-        return self.book.asked is Asked.ROLL_BACK or any(
-            record.undo in (UndoState.PENDING, UndoState.UNDOING) for record in self.book.tasks
+        return (
+            self.book.asked is Asked.ROLL_BACK
+            or self.book.undo_scope is not None
+            or any(record.undo in (UndoState.PENDING, UndoState.UNDOING) for record in self.book.tasks)
         )
 
     def in_doubt(self) -> list[int]:
@@ -89,12 +91,16 @@ class Run:
         Raises Fenced or StoreError where the store fails; the run is then left as it is durable.
         """
         self._executor = self._make_executor()
-        self._draining = False
         try:
             if not self.rolling_back:
                 await self._forward()
-            if self.rolling_back and not self._draining and self.book.asked is not Asked.PAUSE:
-                await self._back()
+            if self.rolling_back and not self._draining:
+                if self.book.asked is not Asked.PAUSE:
+                    await self._back()
+                elif self.book.state is not RunState.PAUSED:
+                    tx = Tx()
+                    self.book.run_state(tx, RunState.PAUSED, why="no undo starts before it is resumed")
+                    await self.book.commit(tx)
         finally:
             self._scheduler = None
             executor, self._executor = self._executor, None
@@ -106,7 +112,11 @@ class Run:
         scheduler = Scheduler(self._graph, self._limits, book.states(), halted=book.halted)
         await self._align_blocked(scheduler)
         await self._begin(scheduler, RunState.RUNNING)
-        runner = TaskRunner(book, self.inputs, self._need_executor())
+
+        def ended(tx: Tx, task: int, state: TaskState) -> None:
+            self._follow_up(tx, scheduler, task, scheduler.ended(task, state))
+
+        runner = TaskRunner(book, self.inputs, self._need_executor(), ended)
 
         async def carry(flight: Flight) -> TaskState:
             return await runner.run(flight)
@@ -195,7 +205,7 @@ class Run:
         await book.commit(tx)
 
     async def _begin(self, scheduler: Scheduler, state: RunState) -> None:
-        scheduler.held = self.book.asked in (Asked.PAUSE, Asked.CANCEL)
+        scheduler.held = self._draining or self.book.asked in (Asked.PAUSE, Asked.CANCEL)
         self._scheduler = scheduler
         if self.book.state is not state:
             tx = Tx()
@@ -238,29 +248,25 @@ class Run:
             state = await carry(flight)
             if state is TaskState.WAITING:
                 scheduler.again(flight.task)
-            else:
-                blocked = scheduler.ended(flight.task, state)
-                if not self._backwards:
-                    self._follow_up(scheduler, flight.task, blocked)
+            elif self._backwards:  # on the way forward the runner has told it, with the end's transaction
+                scheduler.ended(flight.task, state)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             self._failure = self._failure or error
         finally:
-            self._flights.pop(flight.task, None)
+            if self._flights.get(flight.task) is flight:  # else it was decided and has started again
+                del self._flights[flight.task]
             self._wake.set()
 
-    def _follow_up(self, scheduler: Scheduler, task: int, blocked: Sequence[int]) -> None:
-        if not blocked and scheduler.halted == self.book.halted:
-            return
-        tx = Tx()
+    def _follow_up(self, tx: Tx, scheduler: Scheduler, task: int, blocked: Sequence[int]) -> None:
+        """What the end of a task means for others and the run, in the transaction of that end."""
         key = self._graph.key(task)
         for index in blocked:
             self.book.move(
                 tx, index, TaskState.BLOCKED, why=f"{key} ended {self.book.tasks[task].state.word}"
             )
         self.book.halt(tx, scheduler.halted)
-        self.book.post(tx)
 
     async def _align_blocked(self, scheduler: Scheduler) -> None:
         """Writes what the restored scheduler sees otherwise than the store: only blocked and waiting."""
@@ -320,7 +326,7 @@ class Run:
                 f"run {self.book.number} is {self.book.state.word}: it cannot be resumed", hint=hint
             )
         if self.book.asked is Asked.PAUSE:
-            back = any(record.undo is not UndoState.NONE for record in self.book.tasks)
+            back = self.rolling_back or any(record.undo is not UndoState.NONE for record in self.book.tasks)
             tx = Tx()
             self.book.ask(tx, Asked.ROLL_BACK if back else Asked.RUN, actor=actor)
             await self.book.commit(tx)
@@ -439,15 +445,17 @@ class Run:
                 self.book.run_state(
                     tx, RunState.PAUSED, why="nothing is in doubt any more; resume it to go on"
                 )
-        await self.book.commit(tx)
+        # The scheduler hears of it before it is durable: whatever it starts becomes durable after it, and
+        # a loop that is about to end cannot miss it.
         if scheduler is not None:
             if state is TaskState.WAITING:
                 scheduler.again(task)
             else:
                 blocked = scheduler.ended(task, state)
                 if not self._backwards:
-                    self._follow_up(scheduler, task, blocked)
+                    self._follow_up(tx, scheduler, task, blocked)
             self._wake.set()
+        await self.book.commit(tx)
 
     def _still_in_doubt(self) -> bool:
         return bool(self.in_doubt())
@@ -510,6 +518,9 @@ class Run:
                 )
             wanted = (not steps or key.step in steps) and (servers is None or key.server in servers)
             left_out = record.state is TaskState.FAILED and not undo_failed
+            # An undo in doubt is a person's to decide: asking for the rollback again does not run it again.
+            if record.undo is UndoState.IN_DOUBT:
+                continue
             if wanted and not left_out and self._may_undo(task):
                 book.undo(tx, task, UndoState.PENDING, actor=actor)
         if scope:
@@ -546,6 +557,7 @@ class Run:
         register = self.inputs.batch.steps[key.step].register_as
         if register is not None:
             self.inputs.contexts.forget(key.server, register.name)
+        record.verify_exit = None
         self.book.move(tx, task, TaskState.WAITING, why=why, actor=actor, attempts=record.budget)
 
     def _index(self, key: TaskKey) -> int:

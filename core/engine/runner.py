@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import random
 import signal as signals
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,8 +84,18 @@ class RunInputs:
 class TaskRunner:
     """Runs the tasks of one run, each in its own coroutine."""
 
-    def __init__(self, book: Book, inputs: RunInputs, executor: Executor) -> None:
+    def __init__(
+        self,
+        book: Book,
+        inputs: RunInputs,
+        executor: Executor,
+        ended: Callable[[Tx, int, TaskState], None] = lambda tx, task, state: None,
+    ) -> None:
+        """`ended` is called with the transaction of each end, before it is committed: what follows for
+        other tasks and the run becomes durable with it.
+        """
         self._book = book
+        self._ended = ended
         self._inputs = inputs
         self._executor = executor
         self._facts: dict[str, ServerFacts] = {}
@@ -107,7 +118,13 @@ class TaskRunner:
             why = _flat(f"{error.why}. {error.hint}" if error.hint else error.why)
             if flight.cancelled:
                 return await self._end(flight, TaskState.CANCELLED, why=why)
-            if self._book.tasks[flight.task].handed_over:
+            record = self._book.tasks[flight.task]
+            if record.verify_exit is not None:
+                reason = f"the command ended well ({exit_words(record.verify_exit)}) and was not verified"
+                return await self._end(
+                    flight, TaskState.FAILED, why=f"{reason}; then the server was lost: {why}"
+                )
+            if record.handed_over:
                 reason = self._book.last_reason.get(flight.task, "the attempt before failed")
                 return await self._end(
                     flight, TaskState.FAILED, why=f"{reason}; then the server was lost: {why}"
@@ -152,14 +169,19 @@ class TaskRunner:
                     continue
             if flight.cancelled:
                 return await self._end(flight, TaskState.CANCELLED, why="cancelled before it started")
-            result, recorder = await self._attempt(flight, step, number)
+            result, recorder, tx = await self._attempt(flight, step, number)
             if result.ok and step.verify is not None:
+                await self._book.commit(tx)
+                tx = Tx()
                 result = await self._verify(flight, step, result)
-            ended = await self._finish_or_none(flight, step, result, recorder)
+            ended = await self._finish_or_none(flight, step, result, recorder, tx=tx)
             if ended is not None:
                 return ended
 
-    async def _attempt(self, flight: Flight, step: Step, number: int) -> tuple[Result, OutputRecorder]:
+    async def _attempt(self, flight: Flight, step: Step, number: int) -> tuple[Result, OutputRecorder, Tx]:
+        """One attempt. Its end is in the transaction returned, which the caller commits together with
+        what follows for the task: an attempt that ended never stands alone.
+        """
         task, key = flight.task, self._book.graph.key(flight.task)
         ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.RUN, number)
         context = self._inputs.contexts.of(key.step, key.server, number)
@@ -193,11 +215,7 @@ class TaskRunner:
         if result.ok and step.verify is not None:
             record.verify_exit = result.exit_status
             self._book.phase(tx, task, Phase.VERIFY)
-            await self._book.commit(tx)
-        else:
-            # The task's own end follows in the next transaction; the order is the queue's.
-            self._book.post(tx)
-        return result, recorder
+        return result, recorder, tx
 
     async def _hand_over(
         self,
@@ -290,8 +308,9 @@ class TaskRunner:
                     exit_status=result.exit_status,
                 )
             return Result("to do", exit_status=result.exit_status)
-        if result.outcome == "timed out":
-            return Result("failed", why=f"check {result.why}")
+        if result.outcome in ("timed out", "in doubt"):
+            # A check changes nothing: whether it still runs or not, the task itself is not in doubt.
+            return Result("failed", why=f"check {result.why}", evidence=result.evidence)
         return result
 
     async def _verify(self, flight: Flight, step: Step, before: Result) -> Result:
@@ -340,27 +359,32 @@ class TaskRunner:
         result: Result,
         recorder: OutputRecorder | None = None,
         *,
+        tx: Tx | None = None,
         counts_as: int | None = None,
     ) -> TaskState | None:
-        """Ends the task by its last result, or waits for the next attempt and returns None."""
+        """Ends the task by its last result, or waits for the next attempt and returns None.
+
+        `tx` holds what becomes durable with it, the attempt's own end for one.
+        """
         task, record = flight.task, self._book.tasks[flight.task]
+        tx = tx or Tx()
         if counts_as is not None:
             record.attempt = counts_as
         if result.ok:
-            return await self._end(flight, TaskState.DONE, result=result, step=step, recorder=recorder)
+            return await self._end(flight, TaskState.DONE, result=result, step=step, recorder=recorder, tx=tx)
         if result.in_doubt:
-            return await self._end(flight, TaskState.IN_DOUBT, why=result.why, result=result)
+            return await self._end(flight, TaskState.IN_DOUBT, why=result.why, result=result, tx=tx)
         if result.outcome == "not started":
             if flight.interrupted.is_set() and not flight.cancelled:
-                return await self._give_back(flight, result.why)
+                return await self._give_back(flight, result.why, tx)
+            self._book.post(tx)
             raise Unreachable(result.why)
         self._book.last_reason[task] = result.why
         if flight.cancelled or record.attempt >= record.budget:
             return await self._end(
-                flight, TaskState.FAILED, why=result.why, result=result, step=step, recorder=recorder
+                flight, TaskState.FAILED, why=result.why, result=result, step=step, recorder=recorder, tx=tx
             )
         delay_s = back_off(step.retries, record.attempt, self._random)
-        tx = Tx()
         told = {
             "purpose": Purpose.RUN.value,
             "state": "failed",
@@ -376,12 +400,12 @@ class TaskRunner:
         except Interrupted:
             if flight.cancelled:
                 return await self._end(flight, TaskState.FAILED, why=result.why, result=result)
-            return await self._give_back(flight, f"attempt {record.attempt} of {record.budget}: {result.why}")
+            why = f"attempt {record.attempt} of {record.budget}: {result.why}"
+            return await self._give_back(flight, why, Tx())
         return None
 
-    async def _give_back(self, flight: Flight, why: str) -> TaskState:
+    async def _give_back(self, flight: Flight, why: str, tx: Tx) -> TaskState:
         """Lets the task wait again: it goes on with its next attempt when the run does."""
-        tx = Tx()
         self._book.move(tx, flight.task, TaskState.WAITING, why=why)
         await self._book.commit(tx)
         return TaskState.WAITING
@@ -396,8 +420,9 @@ class TaskRunner:
         step: Step | None = None,
         recorder: OutputRecorder | None = None,
         exit_status: int | None = None,
+        tx: Tx | None = None,
     ) -> TaskState:
-        tx = Tx()
+        tx = tx or Tx()
         data: dict[str, Any] = {}
         columns: dict[str, Any] = {}
         if result is not None:
@@ -411,6 +436,7 @@ class TaskRunner:
         if step is not None and step.register_as is not None:
             self._register(tx, flight, step, state, exit_status, recorder)
         self._book.move(tx, flight.task, state, why=why, data=data, **columns)
+        self._ended(tx, flight.task, state)
         await self._book.commit(tx)
         return state
 
@@ -468,20 +494,20 @@ class TaskRunner:
             tx = Tx()
             recorder.finish(tx)
             self._attempt_ended(tx, task, ref, result)
-            self._book.post(tx)
             if result.ok:
-                return await self._undo_end(flight, UndoState.UNDONE, "")
+                return await self._undo_end(flight, UndoState.UNDONE, "", tx)
             if result.in_doubt:
-                return await self._undo_end(flight, UndoState.IN_DOUBT, result.evidence or result.why)
+                return await self._undo_end(flight, UndoState.IN_DOUBT, result.evidence or result.why, tx)
             if flight.cancelled or record.undo_attempt - first >= retries.attempts:
-                return await self._undo_end(flight, UndoState.FAILED, result.why)
+                return await self._undo_end(flight, UndoState.FAILED, result.why, tx)
+            self._book.post(tx)
             try:
                 await flight.pause(back_off(retries, record.undo_attempt - first, self._random))
             except Interrupted:
                 return await self._undo_end(flight, UndoState.PENDING, result.why)
 
-    async def _undo_end(self, flight: Flight, state: UndoState, why: str) -> UndoState:
-        tx = Tx()
+    async def _undo_end(self, flight: Flight, state: UndoState, why: str, tx: Tx | None = None) -> UndoState:
+        tx = tx or Tx()
         self._book.undo(tx, flight.task, state, why=why)
         await self._book.commit(tx)
         return state

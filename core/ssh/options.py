@@ -14,7 +14,7 @@ import os
 import re
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import Fault
@@ -115,23 +115,37 @@ def resolve_target(name: str, target: SshTarget) -> Resolved:
     return _Resolver(name, target, lookup, found).resolve()
 
 
-def hops(resolved: Resolved) -> tuple[SshTarget, ...]:
-    """The jump hosts on the way, the nearest first. Raises ValueError for one that cannot be read."""
-    targets = []
-    for text in resolved.proxy_jump:
+def route(resolved: Resolved) -> list[Resolved]:
+    """Every jump host on the way, the nearest first.
+
+    The first hop of a list may have jump hosts of its own in ssh_config; of the others the list is the
+    way. Raises ValueError where there are more than MAX_JUMPS: jump hosts that lead to each other.
+    """
+    way: list[Resolved] = []
+    _extend(way, resolved, 0)
+    return way
+
+
+def _extend(way: list[Resolved], resolved: Resolved, depth: int) -> None:
+    for position, text in enumerate(resolved.proxy_jump):
+        if depth >= MAX_JUMPS or len(way) >= MAX_JUMPS:
+            raise ValueError(f"more than {MAX_JUMPS} jump hosts on the way")
         match = _HOP.fullmatch(text)
         if match is None:
             raise ValueError(f"ProxyJump {text!r} is not [user@]host[:port]")
-        targets.append(
-            SshTarget(
-                address=match["host"].strip("[]"),
-                port=int(match["port"]) if match["port"] else None,
-                user=match["user"],
-                ssh_config=resolved.target.ssh_config,
-                use_ssh_config=resolved.target.use_ssh_config,
-            )
+        target = SshTarget(
+            address=match["host"].strip("[]"),
+            port=int(match["port"]) if match["port"] else None,
+            user=match["user"],
+            ssh_config=resolved.target.ssh_config,
+            use_ssh_config=resolved.target.use_ssh_config,
         )
-    return tuple(targets)
+        hop = resolve_target(target.address, target)
+        if position:
+            hop = replace(hop, proxy_jump=(), proxy_command="")
+        else:
+            _extend(way, hop, depth + 1)
+        way.append(hop)
 
 
 class _Resolver:

@@ -20,7 +20,7 @@ from core.ssh.failures import Attempt, Stage, classify
 from core.ssh.hostkeys import PresentedKey, Trust, fingerprint, one_line, trust_of
 from core.ssh.keys import KeyRing, Tried
 from core.ssh.link import Link
-from core.ssh.options import MAX_JUMPS, Resolved, hops, resolve, resolve_target
+from core.ssh.options import Resolved, resolve, route
 from core.ssh.settings import SshSettings
 from core.ssh.shared import Shared
 from providers.base import Server, SshTarget
@@ -151,7 +151,7 @@ class SshPool(Generic[T]):
     async def _attempt(self, resolved: Resolved, trust: Trust) -> _Prepared:
         """An attempt at a server, with the jump hosts on the way connected. Raises Unreachable."""
         try:
-            through = await self._jump(resolved, 0)
+            through = await self._jump(resolved)
         except Unreachable as error:
             raise Unreachable(
                 f"{resolved.name}: {error.why}", hint=error.hint, credentials=error.credentials
@@ -185,30 +185,26 @@ class SshPool(Generic[T]):
 
     # ------------------------------------------------------------ jump hosts
 
-    async def _jump(self, resolved: Resolved, depth: int) -> Link | None:
+    async def _jump(self, resolved: Resolved) -> Link | None:
         """The link to the last jump host before `resolved`, None where there is none. Raises Unreachable."""
+        try:
+            hops = route(resolved)
+        except ValueError as error:
+            raise Unreachable(
+                str(error), hint="do jump hosts lead to each other? see ProxyJump in ssh_config"
+            ) from None
         link: Link | None = None
         way: tuple[str, ...] = ()
-        for position, target in enumerate(hops(resolved)):
-            if depth + position >= MAX_JUMPS:
-                raise Unreachable(
-                    f"more than {MAX_JUMPS} jump hosts on the way",
-                    hint="ProxyJump of a jump host leads to itself: see ssh_config",
-                )
-            hop = resolve_target(target.address, target)
+        for hop in hops:
             _refuse_faults(hop)
-            way = (*way, hop.at)
+            way = (*way, f"{hop.lookup} {hop.at}")
             shared = self._jumps.get(way)
             if shared is None or _useless(shared):
-                # Only the first of several hops may have jump hosts of its own: the others are given.
-                shared = Shared(self._connect_jump(hop, link, depth + position + 1))
-                self._jumps[way] = shared
+                shared = self._jumps[way] = Shared(self._connect_jump(hop, link))
             link = await shared.wait()
         return link
 
-    async def _connect_jump(self, hop: Resolved, through: Link | None, depth: int) -> Link:
-        if through is None:
-            through = await self._jump(hop, depth)
+    async def _connect_jump(self, hop: Resolved, through: Link | None) -> Link:
         trust = trust_of(hop, self.settings.known_hosts)
         return await self._dial_patiently(self._prepared(hop, trust, through, jump=True))
 

@@ -178,8 +178,9 @@ class Writer:
             execute("COMMIT")
         except BaseException as error:
             self._budget.forget()
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # told by `error`; the thread must live to tell it
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
             raise _Failure(self._in_words(error), _is_full(error), _is_final(error)) from error
         self._seq = seq
         self.commits += 1

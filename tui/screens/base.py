@@ -94,6 +94,7 @@ class Keyed(Screen[Result], Generic[Result]):
         super().__init__()
         self.session = session
         self._shown_trouble = ""
+        self._focus_before: Widget | None = None
 
     # ------------------------------------------------------------ what the keys say
 
@@ -179,6 +180,11 @@ class Keyed(Screen[Result], Generic[Result]):
             told.append(error.hint)
         self.say("\n".join(told), bad=True)
 
+    def copy(self, command: str) -> None:
+        """Puts a command line on the clipboard, and shows it for terminals that have none."""
+        self.app.copy_to_clipboard(command)
+        self.say(f"copied: {command}")
+
     def perform(
         self, what: Awaitable[object], done: str = "", then: Callable[[], None] | None = None
     ) -> None:
@@ -204,7 +210,13 @@ class Keyed(Screen[Result], Generic[Result]):
         self.set_class(width < NARROW, "-narrow")
         self.set_class(height < SHORT, "-short")
         tiny = width < MIN_WIDTH or height < MIN_HEIGHT
+        was_tiny = self.has_class("-tiny")
+        if tiny and not was_tiny:
+            self._focus_before = self.focused  # what is hidden loses the focus
         self.set_class(tiny, "-tiny")
+        if was_tiny and not tiny and self._focus_before is not None:
+            before, self._focus_before = self._focus_before, None
+            self.call_after_refresh(self.set_focus, before)
         if tiny:
             text = f"{width}×{height} is too small,\n{MIN_WIDTH}×{MIN_HEIGHT} is needed"
             for notice in self.query("#tiny").results(Static):

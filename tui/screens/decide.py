@@ -274,9 +274,9 @@ class DecideScreen(Live[None]):
             return
         if is_doubtful(task):
             decision = choice.decision.value if choice is not None and choice.decision is not None else "done"
-            told = ("runs", "decide", str(self.number), str(task.key), decision, "--reason", "…")
+            told = ["runs", "decide", str(self.number), str(task.key), decision, "--reason", "WHY"]
         else:
-            told = ("runs", "retry", str(self.number), str(task.key))
+            told = ["runs", "retry", str(self.number), str(task.key)]
         self.copy(self.session.command(*told))
 
     def action_back(self) -> None:

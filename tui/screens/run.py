@@ -125,9 +125,9 @@ class RunScreen(Live[None]):
                     (
                         Column("", 1),
                         Column("step"),
-                        Column("ended", 7, right=True),
+                        Column("ended", rows.COUNT_CELLS, right=True),
                         Column("", 8),
-                        Column("took", 7, right=True),
+                        Column("took", 6, right=True),
                     ),
                     key=lambda step: step.name,
                     cells=lambda step: rows.step_row(step, look(self), rolling_back=self._rolling_back),
@@ -468,7 +468,7 @@ class RunScreen(Live[None]):
                 (f"cannot be undone: {words.listed(fixed, 6)}", "warning"),
             ]
             lines.append(told)
-        doubt = run.counts.get(TaskState.IN_DOUBT, 0)
+        doubt = actions.count(run, TaskState.IN_DOUBT)
         if doubt:
             lines.append([(f"{words.plural(doubt, 'task')} in doubt will be decided as failed.", "warning")])
         if actions.is_executing(run):

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,10 @@ class Tty(io.StringIO):
 
 
 def test_a_table_is_aligned_and_its_last_column_not_padded() -> None:
-    rows = [["1", ("done", "success"), "a"], ["100", ("in place", "success"), "longer"]]
+    rows: list[list[terminal.Cell]] = [
+        ["1", ("done", "success"), "a"],
+        ["100", ("in place", "success"), "longer"],
+    ]
     assert terminal.table(("RUN", "STATE", "WHY"), rows, right=("RUN",)) == [
         "RUN  STATE     WHY",
         "  1  done      a",
@@ -70,13 +74,13 @@ def test_json_lines_are_ascii_and_one_line_each(capsys: pytest.CaptureFixture[st
 # ---------------------------------------------------------------- real pipes
 
 
-def start(repository: Path, cwd: Path, *arguments: str, **streams: int | object) -> subprocess.Popen[bytes]:
+def start(repository: Path, cwd: Path, *arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "cli", *arguments],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(repository)},
         stdin=subprocess.DEVNULL,
-        **streams,  # type: ignore[arg-type]
+        **streams,
     )
 
 

@@ -35,8 +35,7 @@ def names_of(path: Path) -> set[str]:
                     targets = [entry.target]
                 found |= {target.id for target in targets if isinstance(target, ast.Name)}
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            if isinstance(node.value, ast.Name) and node.value.id == "self":
-                found.add(node.attr)
+            found |= {node.attr} if getattr(node.value, "id", "") == "self" else set()
     return found
 
 
