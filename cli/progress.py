@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.model.views import OutputChunk, RunInfo
 
 RETRYING = Sign("↻", "@", "retrying", "warning")
-SIGN_WIDTH = 13
+SIGN_WIDTH = 14
 NAME_WIDTH = 24
 
 

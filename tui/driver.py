@@ -7,6 +7,7 @@ again); a terminal that is gone raises nothing and is noticed within the app's n
 
 from __future__ import annotations
 
+import os
 import queue
 import select
 import sys
@@ -59,6 +60,14 @@ class SteadyDriver(LinuxDriver):
         self.dropped = False
         """True after bytes were dropped, until the screen is drawn anew."""
         self._stopping = False
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Of the terminal that keys come from: standard output may be a pipe. 80 by 25 where it can't be told."""
+        try:
+            width, height = os.get_terminal_size(self.fileno)
+        except (OSError, ValueError):
+            width, height = 0, 0
+        return width or 80, height or 25
 
     def write(self, data: str) -> None:
         """Queues bytes for the terminal; drops them where it takes none."""

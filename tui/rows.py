@@ -164,11 +164,11 @@ def undo_count(step: StepInfo) -> tuple[int, int] | None:
 def _troubles(
     counts: Mapping[State, int], signs: Mapping[State, Sign], wrong: Sequence[State], look: Look
 ) -> Spans:
-    return [
-        (f"{look.mark(signs[state])}{counts[state]} ", signs[state].role)
-        for state in wrong
-        if counts.get(state)
-    ]
+    told: list[Span] = []
+    for state in wrong:
+        if counts.get(state):
+            told.append((f"{' ' if told else ''}{look.mark(signs[state])}{counts[state]}", signs[state].role))
+    return told
 
 
 def step_took_s(step: StepInfo, now: float) -> float | None:

@@ -99,6 +99,8 @@ async def _check(run: Run, executor: Executor, task: int, attempt: int) -> str:
 
 
 def _tell(run: Run, tx: Tx, task: int, evidence: str) -> None:
+    if run.book.tasks[task].state is not TaskState.IN_DOUBT:
+        return  # a person has decided it meanwhile
     tx.task(run.book.number, task, evidence=evidence)
     run.book.tell(tx, events.TASK_STATE, task, {"from": "in_doubt", "to": "in_doubt", "evidence": evidence})
 

@@ -96,8 +96,13 @@ def _upload(step: Step, context: Mapping[str, Any], files: Mapping[str, FileRef]
         raise InputError(f"{source} was not part of the plan, so no copy of it is known") from None
     path, digest = blobs.find(stored), stored.digest
     if spec.template:
-        rendered = compile_text(path.read_text("utf-8")).render(context)
-        digest = blobs.keep_bytes(rendered.encode())
+        try:
+            rendered = rendered_file(path, context)
+            digest = blobs.keep_bytes(rendered.encode())
+        except (OSError, UnicodeError) as error:
+            raise InputError(
+                f"{source} cannot be rendered for {context['server']['name']}: {error}"
+            ) from error
         path = blobs.path(digest)
     return Upload(path, compile_text(spec.target).render(context), digest, spec.mode)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,15 +68,15 @@ class KnownHosts:
         return sorted(found, key=lambda entry: entry.line)
 
 
-_CACHE: dict[Path, tuple[tuple[int, int, int], KnownHosts]] = {}
+_CACHE: dict[Path, tuple[tuple[int, ...], KnownHosts]] = {}
 
 
 def load_known_hosts(path: Path) -> KnownHosts:
     """A file's entries; a file that does not exist or cannot be read has none."""
     try:
         with path.open("rb") as file:
-            info = path.stat()
-            signature = (info.st_mtime_ns, info.st_size, info.st_ino)
+            info = os.fstat(file.fileno())
+            signature = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
             cached = _CACHE.get(path)
             if cached is not None and cached[0] == signature:
                 return cached[1]

@@ -17,7 +17,7 @@ import contextlib
 import signal as signals
 from collections.abc import Awaitable, Callable, Mapping
 
-from core.display import last_line
+from core.display import display_line, display_lines
 from core.engine.executor import Answer, Command, Ended, InDoubt, NotStarted, OutputSink, StopAnswer
 from core.model.ids import AttemptRef
 from core.model.states import Stream
@@ -70,6 +70,12 @@ class Receiver:
     def marked(self) -> bool:
         """Whether the marker was seen on either stream."""
         return any(stream.line is not None for stream in self.streams.values())
+
+    def words(self) -> str:
+        """The last lines of what came instead of a marker, for a person."""
+        noise = b"\n".join(marked.noise for marked in self.streams.values())
+        lines = [line.strip() for line in display_lines(noise[-4096:]) if line.strip()]
+        return display_line("; ".join(lines[-3:]), max_chars=300)
 
     def deliver_noise(self) -> None:
         """Hands over what came instead of a command: the words of whoever refused to run it."""
@@ -127,7 +133,7 @@ class PlainCommands:
             raise LinkGone(link.lost_why)
         line = receiver.streams[Stream.STDOUT].line
         if line is None or channel.session.closed.is_set():
-            said = last_line(b"".join(stream.noise for stream in receiver.streams.values()), max_chars=200)
+            said = receiver.words()
             channel.close()
             self.hello = Hello(
                 notes=(f"no POSIX shell answers{': ' + said if said else ''}; commands will fail",)
@@ -191,13 +197,19 @@ class PlainCommands:
             if running.called_off:
                 channel.close()
                 return NotStarted("it was stopped by us before it was handed over")
-            channel.write(b"".join(lines))
         except LinkGone as error:
-            if ready is not None and not self._link.gone:
-                raise _ReadyWasDead from None
             return NotStarted(f"the connection to {self._link.resolved.name} was lost before: {error}")
         except ChannelRefused as error:
             return NotStarted(str(error))
+        try:
+            channel.write(b"".join(lines))
+        except LinkGone as error:
+            if self._link.gone:
+                return NotStarted(f"the connection to {self._link.resolved.name} was lost before: {error}")
+            if ready is not None:
+                raise _ReadyWasDead from None
+            receiver.deliver_noise()
+            return _refused(channel.session.ending, receiver, command)
         running.handed_over = True
         channel.write_eof()
         try:
@@ -293,7 +305,7 @@ class PlainCommands:
 
 def _refused(ending: Ending, receiver: Receiver, command: Command) -> Ended:
     """The end of a channel in which the command never ran: sudo or the login shell refused."""
-    said = last_line(b"".join(marked.noise for marked in receiver.streams.values()), max_chars=200)
+    said = receiver.words()
     if command.sudo is not None:
         why = f"sudo did not start it as {command.sudo}: {said or 'it said nothing'}"
         if "password is required" in said or "a terminal is required" in said:

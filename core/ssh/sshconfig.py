@@ -156,7 +156,7 @@ def load(path: Path) -> ConfigFile:
     return parsed
 
 
-_Signature = tuple[int, int, int] | None
+_Signature = tuple[int, ...] | None
 _CACHE: dict[Path, tuple[dict[Path, _Signature], ConfigFile]] = {}
 
 
@@ -165,7 +165,7 @@ def _signature(path: Path) -> _Signature:
         info = path.stat()
     except OSError:
         return None
-    return (info.st_mtime_ns, info.st_size, info.st_ino)
+    return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
 
 
 def _take(result: Effective, setting: Setting) -> None:
@@ -199,7 +199,8 @@ def _holds(condition: Condition, result: Effective, user: str | None, final: boo
             case "name" | "originalhost":
                 holds = matches_list(result.host, argument)
             case "host":
-                holds = matches_list(result.value("hostname") or result.host, argument)
+                name = (result.value("hostname") or "%h").replace("%h", result.host).replace("%%", "%")
+                holds = matches_list(name, argument)
             case "user":
                 holds = matches_list(user or result.value("user") or local_user(), argument)
             case "localuser":

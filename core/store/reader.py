@@ -103,6 +103,8 @@ class StoreReader:
             return []
         try:
             return list(await connection.execute_fetchall(sql, tuple(parameters)))
+        except OverflowError:
+            return []  # a number that SQLite cannot hold is in no row
         except sqlite3.DatabaseError as error:
             raise self._error(error) from error
 

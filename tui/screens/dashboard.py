@@ -152,10 +152,11 @@ class Dashboard(Live[None]):
         self.refresh_top()
         found = [*await engine.runs(states=tuple(OPEN_RUNS), limit=100), *await engine.runs(limit=50)]
         self._show_runs(overview(found))
+        self._focus_first("needs", "running", "recent")
         if changes.servers:
             await self._reload_servers()
             self._show_batches(await engine.batches())
-        self._focus_first()
+        self._focus_first("batches")
 
     def _show_runs(self, seen: Overview) -> None:
         key_b = [("b", "bold accent"), (" chooses a batch and starts it", "muted")]
@@ -210,16 +211,12 @@ class Dashboard(Live[None]):
         table.set_items(list(batches))
         table.border_title = f"Batches {len(batches)}" if batches else "Batches"
 
-    def _focus_first(self) -> None:
-        """The first panel with something in it, once; afterwards the focus is the reader's."""
-        if self._focused_once:
-            return
-        self._focused_once = True
-        for name in PANELS:
-            if self._table(name).items:
+    def _focus_first(self, *names: str) -> None:
+        """The first of these panels with something in it, once; afterwards the focus is the reader's."""
+        for name in names:
+            if not self._focused_once and (self._table(name).items or name == "batches"):
+                self._focused_once = True
                 self._table(name).focus()
-                return
-        self._table("batches").focus()
 
     # ------------------------------------------------------------ keys
 

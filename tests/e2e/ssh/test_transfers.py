@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -112,10 +113,20 @@ async def test_a_folder_without_permission(sshd: Sshd, source: Path, tmp_path: P
     assert "missing" in why or "write" in why or "permission" in why
 
 
-async def test_a_full_disk_leaves_the_old_file(lab: Lab, source: Path) -> None:
-    # /dev/full cannot be a folder; a file system that takes no file stands for it.
-    why = await failed(lab, upload_of(source, "/sys/file"))
-    assert "/sys" in why
+async def test_a_full_disk_leaves_the_old_file(lab: Lab, source: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        (disk / "target").write_text("old")
+        why = await failed(lab, upload_of(source, str(disk / "target")))
+        assert "no space left" in why
+        assert (disk / "target").read_text() == "old"
+        assert leftovers(disk) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 async def test_the_digest_tells_what_became_of_an_upload(lab: Lab, source: Path, tmp_path: Path) -> None:

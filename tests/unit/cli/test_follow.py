@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
+from cli import follow
 from cli.exits import Exit
 from cli.follow import Following, act_and_follow
 from cli.interrupts import Interrupts
@@ -30,7 +31,7 @@ def _handlers_are_restored() -> Iterator[None]:
     assert {number: signal.getsignal(number) for number in before} == before
 
 
-async def followed(lab: Lab, meanwhile: Callable[[Engine, int], object]) -> tuple[Exit, RunInfo | None]:
+async def followed(lab: Lab, meanwhile: Callable[[Engine, int], Awaitable[None]]) -> Exit:
     """Runs `work`; `meanwhile` is awaited once its first task is in flight."""
     async with owner(lab.path) as engine:
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -43,14 +44,12 @@ async def followed(lab: Lab, meanwhile: Callable[[Engine, int], object]) -> tupl
         async def disturb() -> None:
             number = await started
             await until(engine, number, "one@a", TaskState.RUNNING)
-            result = meanwhile(engine, number)
-            if asyncio.iscoroutine(result):
-                await result
+            await meanwhile(engine, number)
 
         disturbing = asyncio.ensure_future(disturb())
         status = await act_and_follow(engine, act, Following())
         await disturbing
-        return status, (await engine.run(1)) if status != Exit.INTERRUPTED else None
+        return status
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -68,14 +67,13 @@ def test_the_first_signal_lets_tasks_in_flight_end(
             await asyncio.sleep(0)
             release.set()
 
-        status, _ = await followed(lab, interrupt)
-        return status
+        return await followed(lab, interrupt)
 
     assert perform(work()) is Exit.INTERRUPTED
     told = capsys.readouterr().err
     assert ("Ctrl-C" if number is signal.SIGINT else number.name) in told
     assert "windlass runs resume 1" in told
-    assert lab.memory.effects == ["one@a run attempt 1"]
+    assert lab.memory.effects == ["one@a run 1: a"]
 
     async def states() -> dict[str, str]:
         async with owner(lab.path) as engine:
@@ -99,8 +97,7 @@ def test_the_second_signal_stops_at_once_and_leaves_doubt(
                 await asyncio.sleep(0)
             os.kill(os.getpid(), signal.SIGINT)
 
-        status, _ = await followed(lab, interrupt)
-        return status
+        return await followed(lab, interrupt)
 
     assert perform(work()) is Exit.INTERRUPTED
     assert "stopped at once" in capsys.readouterr().err
@@ -112,23 +109,18 @@ def test_the_second_signal_stops_at_once_and_leaves_doubt(
     assert perform(states())["one@a"] == "in_doubt"
 
 
-def test_a_run_that_ends_in_spite_of_the_signal_ends_with_its_own_status(lab: Lab) -> None:
-    lab.batch("{steps: {one: {on: 'name:a', run: a}}}")
+def test_a_run_that_had_ended_when_the_signal_came_ends_with_its_own_status(lab: Lab) -> None:
+    lab.batch(BATCH)
 
-    async def work() -> tuple[Exit, RunInfo | None]:
-        release = asyncio.Event()
-        lab.memory.rule = lambda ref, work: Reply(until=release)
+    async def work() -> Exit:
+        async with owner(lab.path) as engine:
+            run = await lab.run(engine, "work")
+            assert run.state is RunState.DONE
+            interrupts = Interrupts()
+            interrupts.first.set()
+            return await follow._follow(engine, run.number, 0, Following(), interrupts)
 
-        async def interrupt(engine: Engine, run: int) -> None:
-            os.kill(os.getpid(), signal.SIGINT)
-            await asyncio.sleep(0)
-            release.set()
-
-        return await followed(lab, interrupt)
-
-    status, run = perform(work())
-    assert status is Exit.OK
-    assert run is not None and run.state is RunState.DONE
+    assert perform(work()) is Exit.OK
 
 
 def test_a_second_signal_before_anything_was_started_cancels() -> None:

@@ -1,0 +1,48 @@
+"""The interface as a process of its own, for tests that need a real terminal: what happens is told on stdout.
+
+Lines: `tick N` while the event loop lives, `drained`, and `status N` at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from core.model.ids import TaskKey
+from tests.functional import lab
+from tui.app import run_app
+
+
+def tell(line: str) -> None:
+    os.write(1, f"{line}\n".encode())  # not print: the interface keeps that from the terminal
+
+
+async def main() -> None:
+    engine = lab.lab() if "live" in sys.argv else lab.fresh_lab()
+
+    async def ticks() -> None:
+        number = 0
+        while True:
+            number += 1
+            tell(f"tick {number}")
+            if "busy" in sys.argv:  # something to draw, all the time
+                for server in lab.SERVERS:
+                    await engine.set_task(44, TaskKey("build", server), last_line=f"{number} " + "x" * 200)
+            await asyncio.sleep(0.02)
+
+    async def drained() -> None:
+        await engine.drained.wait()
+        tell("drained")
+
+    others = [asyncio.create_task(ticks()), asyncio.create_task(drained())]
+    status = await run_app(engine, actor="ada", started_notice="welcome")
+    await asyncio.sleep(0.05)
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    tell(f"status {status}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
