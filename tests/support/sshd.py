@@ -53,7 +53,7 @@ def write_key(path: Path, algorithm: str = "ssh-ed25519") -> asyncssh.SSHKey:
 
 def lock_key(path: Path, passphrase: str = "secret") -> None:
     """Encrypts a private key as ssh-keygen does."""
-    command = ["ssh-keygen", "-q", "-p", "-f", path, "-P", "", "-N", passphrase]
+    command = ["ssh-keygen", "-q", "-p", "-f", str(path), "-P", "", "-N", passphrase]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 

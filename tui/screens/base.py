@@ -14,6 +14,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
+from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -24,7 +25,7 @@ from tui import words
 from tui.actions import CHANGING
 from tui.bridge import EVERYTHING, Changes, EngineChanged
 from tui.look import look
-from tui.paint import Span
+from tui.paint import Span, Spans, content
 from tui.session import Session
 from tui.widgets.keys import KeyHint, KeyLine
 from tui.widgets.line import SpanLine
@@ -95,6 +96,8 @@ class Keyed(Screen[Result], Generic[Result]):
         self.session = session
         self._shown_trouble = ""
         self._focus_before: Widget | None = None
+        self._titles: dict[str, tuple[str, str]] = {}
+        self._texts: dict[str, tuple[tuple[Span, ...], ...]] = {}
 
     # ------------------------------------------------------------ what the keys say
 
@@ -156,6 +159,23 @@ class Keyed(Screen[Result], Generic[Result]):
         from tui.screens.help import HelpSheet
 
         self.app.push_screen(HelpSheet(self.session, self))
+
+    # ------------------------------------------------------------ drawing no more than what changed
+
+    def entitle(self, selector: str, title: str, subtitle: str = "") -> None:
+        """The title and subtitle in a frame: plain text, drawn again only where it differs."""
+        if self._titles.get(selector) != (title, subtitle):
+            self._titles[selector] = (title, subtitle)
+            widget = self.query_one(selector)
+            widget.border_title = Content(title)  # type: ignore[assignment]
+            widget.border_subtitle = Content(subtitle)  # type: ignore[assignment]
+
+    def write(self, selector: str, lines: Sequence[Spans]) -> None:
+        """The text of a `Static`, drawn again only where it differs."""
+        told = tuple(tuple(line) for line in lines)
+        if self._texts.get(selector) != told:
+            self._texts[selector] = told
+            self.query_one(selector, Static).update(content(lines))
 
     # ------------------------------------------------------------ telling
 
@@ -369,10 +389,21 @@ class Live(Page[Result], Generic[Result]):
         self._waiting = self._waiting.merged(changes)
         self._changed.set()
 
+    def _seen(self) -> bool:
+        """True where this page is on the screen, alone or below a sheet."""
+        for screen in reversed(self.app.screen_stack):
+            if screen is self:
+                return True
+            if not screen.is_modal:
+                return False
+        return False
+
     async def _stay_current(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
+            if not self._seen():
+                continue  # what changed stays noted until the screen is seen again
             changes, self._waiting = self._waiting, Changes()
             self._busy = True
             try:

@@ -131,7 +131,7 @@ class Dashboard(Live[None]):
         self._faults: tuple[Fault, ...] = ()
         self._focused_once = False
         for name in PANELS:
-            self._table(name).border_title = name.replace("needs", "needs you").capitalize()
+            self.entitle(f"#{name}", name.replace("needs", "needs you").capitalize())
 
     def crumbs(self) -> Sequence[str]:
         return ("dashboard",)
@@ -169,8 +169,7 @@ class Dashboard(Live[None]):
             table.set_empty(empty)
             table.set_items(runs)
             title = name.replace("needs", "needs you").capitalize()
-            table.border_title = f"{title} {len(runs)}" if runs else title
-        self._table("needs").set_class(bool(seen.needs), "-needed")
+            self.entitle(f"#{name}", f"{title} {len(runs)}" if runs else title)
 
     async def _reload_servers(self) -> None:
         table: VirtualTable[ProviderLine] = self.query_one("#servers", VirtualTable)
@@ -195,8 +194,8 @@ class Dashboard(Live[None]):
             ]
         )
         table.set_items(lines_by_provider)
-        table.border_title = f"Servers {len(servers)}" if servers else "Servers"
-        table.border_subtitle = f"{self._stopped} stopped: s starts them" if self._stopped else ""
+        stopped = f"{self._stopped} stopped: s starts them" if self._stopped else ""
+        self.entitle("#servers", f"Servers {len(servers)}" if servers else "Servers", stopped)
 
     _stopped = 0
 
@@ -209,7 +208,7 @@ class Dashboard(Live[None]):
             ]
         )
         table.set_items(list(batches))
-        table.border_title = f"Batches {len(batches)}" if batches else "Batches"
+        self.entitle("#batches", f"Batches {len(batches)}" if batches else "Batches")
 
     def _focus_first(self, *names: str) -> None:
         """The first of these panels with something in it, once; afterwards the focus is the reader's."""

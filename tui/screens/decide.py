@@ -21,7 +21,7 @@ from tui.bridge import Changes
 from tui.choices import Choice, choices_for
 from tui.doubts import doubtful_tasks, doubts, is_doubtful
 from tui.look import look
-from tui.paint import Spans, content
+from tui.paint import Spans
 from tui.screens.base import Live
 from tui.screens.sheets import ConfirmSheet
 from tui.session import Session
@@ -98,7 +98,7 @@ class DecideScreen(Live[None]):
 
     def on_mount(self) -> None:
         self._tail = Tail(self.session.engine, self.query_one("#output", OutputPane))
-        self.choices.border_title = "Choices"
+        self.entitle("#choices", "Choices")
         self.choices.focus()
 
     # ------------------------------------------------------------ staying current
@@ -123,11 +123,11 @@ class DecideScreen(Live[None]):
         )
         if not explained.certain and not explained.unknown:
             facts = self._facts("Known", explained.sentences, "")
-        self.query_one("#facts-text", Static).update(content(facts))
+        self.write("#facts-text", facts)
         await self._tail.show(self.number, task)
         style = look(self)
         title = style.own(f"{style.text(task.server)} · last {LAST_LINES} lines")
-        self.query_one("#output").border_title = title
+        self.entitle("#output", title)
         self.choices.set_items(choices_for(task, self.run_info))
         self.choices.set_empty(
             [[(f"It is {task.state.word}: there is nothing to decide any more.", "muted")]]

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from core.model.states import RunState, TaskState
 from themes.signs import INTERRUPTED, RUN_SIGNS, TASK_SIGNS
 from tui.look import look
-from tui.paint import Span, Spans, content, hanging
+from tui.paint import Span, Spans, hanging
 from tui.screens.base import Keyed, Sheet
 from tui.session import Session
 
@@ -63,7 +63,7 @@ class HelpSheet(Sheet[None]):
 
     def _draw(self) -> None:
         width = self.query_one("#help").size.width - 4
-        self.query_one("#help-text", Static).update(content(self._lines(width)))
+        self.write("#help-text", self._lines(width))
 
     def _lines(self, width: int) -> list[Spans]:
         style = look(self)

@@ -24,7 +24,7 @@ from tui.bridge import EVERYTHING, Changes
 from tui.doubts import is_doubtful
 from tui.following import step_to_watch, task_to_watch
 from tui.look import look
-from tui.paint import Span, Spans, content
+from tui.paint import Span, Spans
 from tui.screens.base import Live
 from tui.screens.decide import DecideScreen
 from tui.screens.output import OutputScreen
@@ -186,9 +186,9 @@ class RunScreen(Live[None]):
 
     def on_mount(self) -> None:
         self._tail = Tail(self.session.engine, self.pane)
-        self.steps.border_title = "Steps"
-        self.query_one("#tasks-panel").border_title = "Tasks"
-        self.pane.border_title = "Output"
+        self.entitle("#steps", "Steps")
+        self.entitle("#tasks-panel", "Tasks")
+        self.entitle("#output", "Output")
         self.tasks.focus()
 
     # ------------------------------------------------------------ staying current
@@ -271,7 +271,7 @@ class RunScreen(Live[None]):
         self._remember_server()
         style = look(self)
         title = style.own(f"{style.text(step)} · {words.plural(len(found), 'task')}")
-        self.query_one("#tasks-panel").border_title = title.replace("[", "\\[")
+        self.entitle("#tasks-panel", title)
         self._show_grid()
 
     def _watch_task(self) -> None:
@@ -292,9 +292,7 @@ class RunScreen(Live[None]):
         task = self.chosen
         if task is None or self._tail is None:
             return
-        style = look(self)
         await self._tail.show(self.number, task)
-        self.pane.border_title = style.own(f"{style.text(task.server)} · output").replace("[", "\\[")
         self._show_follow()
         await self._show_why(task)
 
@@ -306,15 +304,17 @@ class RunScreen(Live[None]):
         hint = run_text.trust_hint(task.why)
         if hint:
             lines.insert(0 if narrow else len(lines), hint)
-        self.query_one("#why", Static).update(content(lines))
+        self.write("#why", lines)
         if self.run_info is not None:
             folder = self.session.workspace.path if self.session.workspace else ""
             about = run_text.about_run(self.run_info, self.steps.chosen, folder, look(self), width)
-            self.query_one("#about", Static).update(content(about))
+            self.write("#about", about)
 
     def _show_follow(self) -> None:
-        pane = self.pane
-        pane.border_subtitle = "tail" if pane.follow else "held: f follows"
+        style = look(self)
+        server = style.text(self.chosen.server) if self.chosen is not None else ""
+        title = style.own(f"{server} · output") if server else "Output"
+        self.entitle("#output", title, "tail" if self.pane.follow else "held: f follows")
 
     def tick(self) -> None:
         super().tick()

@@ -14,7 +14,7 @@ from tui import rows
 from tui.actions import changed_host_key
 from tui.bridge import Changes
 from tui.look import look
-from tui.paint import Span, Spans, content
+from tui.paint import Span, Spans
 from tui.screens.base import Live
 from tui.screens.run import RunScreen
 from tui.screens.trust import ask_to_trust
@@ -101,7 +101,7 @@ class ServersScreen(Live[None]):
         return ("servers",)
 
     def on_mount(self) -> None:
-        self.query_one("#servers-panel").border_title = "Servers"
+        self.entitle("#servers-panel", "Servers")
         self.query_one("#find").set_class(bool(self._find), "-open")
         self.table.focus()
 
@@ -122,14 +122,13 @@ class ServersScreen(Live[None]):
         self.table.set_empty(nothing)
         self.table.set_items(found)
         count = f"{len(found)} of {len(self._servers)}" if self._find else str(len(found))
-        self.query_one("#servers-panel").border_title = f"Servers {count}"
+        self.entitle("#servers-panel", f"Servers {count}")
         self._show_detail()
 
     def _show_detail(self) -> None:
         server = self.table.chosen
-        panel = self.query_one("#detail", Static)
-        panel.border_title = look(self).text(server.name).replace("[", "\\[") if server else ""
-        panel.update(content(self._detail(server) if server else []))
+        self.entitle("#detail", look(self).text(server.name) if server else "")
+        self.write("#detail", self._detail(server) if server else [])
 
     def _detail(self, server: ServerInfo) -> list[Spans]:
         clean = look(self).text

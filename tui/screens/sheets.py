@@ -48,7 +48,7 @@ class ConfirmSheet(Sheet[bool]):
         yield Static(content(self._lines), classes="text")
 
     def on_mount(self) -> None:
-        self.query_one("#sheet").border_title = look(self).own(self._title).replace("[", "\\[")
+        self.entitle("#sheet", look(self).own(self._title))
 
     def label(self, action: str) -> str:
         return {"confirm": self._yes, "close": self._no}.get(action, "")
@@ -76,9 +76,9 @@ class FaultsSheet(Sheet[None]):
 
     def on_mount(self) -> None:
         style = look(self)
-        self.query_one("#sheet").border_title = style.own(self._title).replace("[", "\\[")
+        self.entitle("#sheet", style.own(self._title))
         lines = fault_lines(self._faults, style.text)
-        self.query_one("#fault-text", Static).update(content(lines))
+        self.write("#fault-text", lines)
         self.query_one("#faults").focus()
 
 

@@ -34,9 +34,8 @@ class OutputPane(ScrollView, can_focus=True):
     OutputPane {
         height: 1fr;
         overflow-y: auto;
-        overflow-x: auto;
+        overflow-x: hidden;
         scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 0;
     }
     """
     BINDINGS = [
@@ -67,7 +66,7 @@ class OutputPane(ScrollView, can_focus=True):
         self._max_lines = max_lines
         self._lines: OutputLines | None = None
         self._empty: Sequence[Spans] = ()
-        self._widest = 0
+        self._shift = 0  # how many cells long lines are moved to the left
         self.follow = True
 
     @property
@@ -81,9 +80,9 @@ class OutputPane(ScrollView, can_focus=True):
         """Begins with another task; `empty` is shown while it has no output."""
         self._lines = None
         self._empty = tuple(empty)
-        self._widest = 0
+        self._shift = 0
         self._fit_size()
-        self.scroll_to(0, 0, animate=False)
+        self.scroll_to(y=0, animate=False)
         self.refresh()
 
     def set_empty(self, empty: Sequence[Spans]) -> None:
@@ -96,10 +95,7 @@ class OutputPane(ScrollView, can_focus=True):
         """Takes further chunks."""
         if not chunks:
             return
-        before = len(self.output_lines)
         let_go = self.output_lines.add(chunks)
-        for at in range(max(0, before - let_go - 2), len(self.output_lines)):
-            self._widest = max(self._widest, cell_len(self.output_lines[at].text))
         self._fit_size()
         if self.follow:
             self._to_tail()
@@ -116,12 +112,11 @@ class OutputPane(ScrollView, can_focus=True):
     # ------------------------------------------------------------ moving
 
     def _fit_size(self) -> None:
-        size = Size(self._widest + self._margin() + 1, len(self.output_lines))
+        """Tells the scroll bar how many lines there are, without laying the whole screen out for each line."""
+        size = Size(1, len(self.output_lines))
         if size != self.virtual_size:
-            self.virtual_size = size
-
-    def _margin(self) -> int:
-        return 11 if self.size.width >= TIME_MIN_WIDTH else 2
+            self.set_reactive(ScrollView.virtual_size, size)
+            self._scroll_update(size)
 
     def _to_tail(self) -> None:
         self.scroll_end(animate=False, immediate=True, x_axis=False)
@@ -151,7 +146,11 @@ class OutputPane(ScrollView, can_focus=True):
         self._by_person(True)
 
     def action_aside(self, cells: int) -> None:
-        self.scroll_to(x=max(0, self.scroll_offset.x + cells), animate=False)
+        first = self.scroll_offset.y
+        seen = range(first, min(len(self.output_lines), first + self.size.height))
+        widest = max((cell_len(self.output_lines[at].text) for at in seen), default=0)
+        self._shift = min(max(0, self._shift + cells), max(0, widest - 8))
+        self.refresh()
 
     def _on_mouse_scroll_up(self, event: object) -> None:
         self._scroll_by(-3)
@@ -166,7 +165,7 @@ class OutputPane(ScrollView, can_focus=True):
 
     # ------------------------------------------------------------ drawing
 
-    def _spans(self, line: Line, width: int, shift: int) -> list[Span]:
+    def _spans(self, line: Line, width: int) -> list[Span]:
         style = look(self)
         glyphs = style.glyphs
         out: list[Span] = []
@@ -176,7 +175,7 @@ class OutputPane(ScrollView, can_focus=True):
             out.append((f"{glyphs.rule * 2} {line.text} {glyphs.rule * 2}", "muted"))
             return fit(out, width, glyphs.ellipsis)
         out.append((glyphs.stderr + " ", "warning") if line.stream is Stream.STDERR else ("  ", ""))
-        out.append((line.text[shift:], ""))
+        out.append((line.text[self._shift :], ""))
         return fit(out, width, glyphs.ellipsis)
 
     def render_line(self, y: int) -> Strip:
@@ -185,7 +184,7 @@ class OutputPane(ScrollView, can_focus=True):
         base = self.rich_style
         at = y + self.scroll_offset.y
         if at < len(self.output_lines):
-            spans = self._spans(self.output_lines[at], total, self.scroll_offset.x)
+            spans = self._spans(self.output_lines[at], total)
             return strip(spans, total, style.paint, base)
         if not len(self.output_lines) and y < len(self._empty):
             return strip(

@@ -232,7 +232,7 @@ def test_the_digest_is_that_of_the_text() -> None:
         ("on: all", "a step does exactly one of run, upload, wait; it has none"),
         ("{run: x, upload: {from: a, to: b}}", "a step does exactly one of run, upload, wait; not run and upload"),
         ("{run: ''}", "run is empty"),
-        ("{run: 5}", "run is text, not 5 (quote it: \"5\")"),
+        ("{run: 5}", "run is text, not 5"),
         ("{run: [a]}", "run is text, not a list"),
         ("{run: x, comand: y}", "unknown key 'comand'"),
         ("{run: x, retires: 3}", "unknown key 'retires' (did you mean retries?)"),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from core.engine import flight as flights
 from core.engine.api import Engine, PlanRequest, RunRequest
+from core.engine.blobs import Blobs
 from core.engine.executor import (
     Answer,
     Command,
@@ -25,10 +27,12 @@ from core.engine.executor import (
 from core.engine.flight import Flight
 from core.engine.local import LocalEngine
 from core.engine.snapshot import ENGINE
-from core.errors import InputError
+from core.errors import InputError, StoreError
 from core.model.ids import AttemptRef, TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState, UndoState
+from core.store.database import open_database
 from core.store.tx import Tx
+from core.store.writer import Writer
 from providers.base import Server
 from tests.support.lab import ACTOR, Lab, until
 from tests.support.memory import MemoryExecutor, Reply
@@ -355,3 +359,54 @@ async def test_a_number_beyond_the_database_is_a_run_that_is_not_there(lab: Lab)
         with pytest.raises(InputError, match="no run"):
             await engine.pause(10**30, actor=ACTOR)
         assert await engine.events(10**30) == []
+
+
+async def test_a_template_that_cannot_be_rendered_to_disk_fails_its_task_and_not_the_engine(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lab.path / "files").mkdir()
+    (lab.path / "files" / "conf").write_text("I am {{ server.name }}")
+    async with lab.engine() as engine:
+        keep = Blobs.keep_bytes
+
+        def full(blobs: Blobs, content: bytes) -> str:
+            if content == b"I am a":
+                raise OSError(28, "No space left on device")
+            return keep(blobs, content)
+
+        monkeypatch.setattr(Blobs, "keep_bytes", full)
+        batch = lab.batch("steps: {one: {upload: {from: files/conf, to: conf, template: true}}}")
+        assert (await lab.run(engine, batch)).state is RunState.FAILED
+        assert await lab.states(engine) == {"one@a": "failed", "one@b": "done"}
+        assert "No space left" in (await lab.task(engine, "one@a")).why
+
+
+class Broken:
+    """A connection that can neither commit nor roll back once `broken` is set."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.broken = False
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        if self.broken and sql in ("COMMIT", "ROLLBACK"):
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._connection.execute(sql, *parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+async def test_a_rollback_that_fails_is_told_to_whoever_waits(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    connection = open_database(path)
+    connection.execute("INSERT INTO meta (key, value) VALUES ('epoch', '1')")
+    broken = Broken(connection)
+    writer = Writer(cast(sqlite3.Connection, broken), path, epoch=1, last_seq=0)
+    broken.broken = True
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            async with asyncio.timeout(5):
+                await writer.commit(Tx())
+    broken.broken = False
+    await writer.close()

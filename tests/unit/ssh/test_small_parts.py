@@ -86,7 +86,7 @@ async def test_one_attempt_for_all_who_ask() -> None:
         return 7
 
     shared = Shared(work())
-    assert shared.value is None
+    assert not shared.done
     assert await asyncio.gather(*(shared.wait() for _ in range(5))) == [7] * 5
     assert (runs, shared.done, shared.value) == (1, True, 7)
 

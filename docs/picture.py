@@ -1,0 +1,73 @@
+"""Makes the picture of the README: the run screen, exported by the program itself in the middle of a real run.
+
+`make picture` runs it. A copy of the demo workspace is made in a temporary folder, its servers are
+started, the batch `rollout` is run by the real engine, and the interface's own screenshot is saved when the long
+step prints. Names and times differ from one picture to the next; the rest does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from core.engine.api import Engine, PlanRequest, RunRequest
+from core.engine.open import open_engine
+from core.workspace.template import create_workspace
+from tui.app import WindlassApp
+
+TARGET = Path(__file__).parent / "pictures" / "run.svg"
+SIZE = (120, 36)
+ACTOR = "you@laptop"
+LONG_STEP = "migrate"
+LINES_BEFORE_PICTURE = 18
+
+
+async def main() -> None:
+    """Runs the demo in memory of a terminal and saves its run screen."""
+    os.environ.pop("NO_COLOR", None)
+    with tempfile.TemporaryDirectory(prefix="windlass-") as folder:
+        workspace = Path(folder) / "demo"
+        create_workspace(workspace, "demo")
+        engine = await open_engine(workspace, actor=ACTOR)
+        try:
+            await engine.start_servers()
+            await _picture(engine)
+        finally:
+            await engine.close()
+            await _stop(workspace)
+
+
+async def _picture(engine: Engine) -> None:
+    app = WindlassApp(engine, actor=ACTOR, ascii_only=False)
+    async with app.run_test(size=SIZE) as pilot:
+        run = await engine.start(RunRequest(PlanRequest("rollout"), ACTOR))
+        await pilot.pause(0.5)
+        await pilot.press("enter")
+        await _printed(engine, run.number)
+        await pilot.pause(0.5)
+        TARGET.parent.mkdir(exist_ok=True)
+        TARGET.write_text(app.export_screenshot(title="windlass"), "utf-8")
+        await engine.wait(run.number)
+
+
+async def _printed(engine: Engine, run: int) -> None:
+    """Returns when the long step has printed some lines."""
+    seen = 0
+    async for event in engine.follow(0, run=run):
+        seen += event.type == "task.output" and event.step == LONG_STEP
+        if seen >= LINES_BEFORE_PICTURE:
+            return
+
+
+async def _stop(workspace: Path) -> None:
+    engine = await open_engine(workspace, actor=ACTOR)
+    try:
+        await engine.stop_servers()
+    finally:
+        await engine.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
