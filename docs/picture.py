@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from core.engine.api import Engine, PlanRequest, RunRequest
+from core.engine.api import Engine
 from core.engine.open import open_engine
 from core.workspace.template import create_workspace
 from tui.app import WindlassApp
@@ -20,6 +20,7 @@ from tui.app import WindlassApp
 TARGET = Path(__file__).parent / "pictures" / "run.svg"
 SIZE = (120, 36)
 ACTOR = "you@laptop"
+BATCH = "rollout"
 LONG_STEP = "migrate"
 LINES_BEFORE_PICTURE = 18
 
@@ -40,11 +41,13 @@ async def main() -> None:
 
 
 async def _picture(engine: Engine) -> None:
-    app = WindlassApp(engine, actor=ACTOR, ascii_only=False)
+    app = WindlassApp(engine, actor=ACTOR, batch=BATCH, ascii_only=False)
     async with app.run_test(size=SIZE) as pilot:
-        run = await engine.start(RunRequest(PlanRequest("rollout"), ACTOR))
-        await pilot.pause(0.5)
-        await pilot.press("enter")
+        while not await engine.runs():
+            # Pressed until the start sheet has its plan; a second start of the same run is refused.
+            await pilot.press("s")
+            await pilot.pause(0.5)
+        run = (await engine.runs())[0]
         await _printed(engine, run.number)
         await pilot.pause(0.5)
         TARGET.parent.mkdir(exist_ok=True)

@@ -65,6 +65,8 @@ class ProxyCommand:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
+        # Until its stderr has ended too, or a process that it left elsewhere holds it open.
+        await asyncio.wait([self._listening], timeout=_END_WAIT_S)
         self._listening.cancel()
         await asyncio.gather(self._listening, return_exceptions=True)
 

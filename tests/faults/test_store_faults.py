@@ -148,9 +148,9 @@ async def test_f06_killed_during_a_migration(
 
 
 def _small_disk(folder: Path, repository: Path) -> list[str]:
-    """A command that runs `fill` with a disk of 24 MiB of its own at `folder`; seen by nobody else."""
+    """A command that runs `fill` with a disk of 48 MiB of its own at `folder`; seen by nobody else."""
     script = (
-        f'mount -t tmpfs -o size=24m tmpfs "{folder}" && exec "{sys.executable}" -m '
+        f'mount -t tmpfs -o size=48m tmpfs "{folder}" && exec "{sys.executable}" -m '
         f'tests.faults.store_program fill "{folder}"'
     )
     return ["unshare", "--mount", "--map-root-user", "sh", "-c", script]

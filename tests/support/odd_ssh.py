@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
 from providers.base import Server, SshTarget
 from tests.support.sshd import one_line, write_key
 
-Behaviour = Callable[[asyncssh.SSHServerProcess[bytes]], Awaitable[None]]
+Behaviour = Callable[[asyncssh.SSHServerProcess[bytes]], Coroutine[Any, Any, None]]
 
 
 @dataclass(slots=True)
@@ -48,6 +49,15 @@ async def odd_server(
     folder: Path, behave: Behaviour | None, sftp: type[asyncssh.SFTPServer] | bool = False
 ) -> AsyncIterator[OddServer]:
     """Runs a server for the time of a test; without `behave` it refuses every command."""
+    running: set[asyncio.Task[None]] = set()
+
+    def watched(process: asyncssh.SSHServerProcess[bytes]) -> asyncio.Task[None]:
+        assert behave is not None
+        task = asyncio.ensure_future(behave(process))
+        running.add(task)
+        task.add_done_callback(running.discard)
+        return task
+
     host_key = write_key(folder / "host")
     write_key(folder / "user")
     acceptor = await asyncssh.listen(
@@ -55,7 +65,7 @@ async def odd_server(
         0,
         server_host_keys=[host_key],
         authorized_client_keys=str(folder / "user.pub"),
-        process_factory=behave,
+        process_factory=watched if behave is not None else None,
         sftp_factory=sftp,
         encoding=None,
         config=None,
@@ -65,6 +75,10 @@ async def odd_server(
     finally:
         acceptor.close()
         await acceptor.wait_closed()
+        # Shells see the end of their input when the connection is closed, and end.
+        if running:
+            await asyncio.wait(running, timeout=10)
+        await asyncio.sleep(0)
 
 
 def run_shell(environment: Mapping[str, str] | None = None) -> Behaviour:

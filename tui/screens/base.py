@@ -15,6 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -167,8 +168,8 @@ class Keyed(Screen[Result], Generic[Result]):
         if self._titles.get(selector) != (title, subtitle):
             self._titles[selector] = (title, subtitle)
             widget = self.query_one(selector)
-            widget.border_title = Content(title)  # type: ignore[assignment]
-            widget.border_subtitle = Content(subtitle)  # type: ignore[assignment]
+            widget.border_title = Content(title)
+            widget.border_subtitle = Content(subtitle)
 
     def write(self, selector: str, lines: Sequence[Spans]) -> None:
         """The text of a `Static`, drawn again only where it differs."""
@@ -408,6 +409,10 @@ class Live(Page[Result], Generic[Result]):
             self._busy = True
             try:
                 await self.reload(changes)
+            except NoMatches:
+                if self.is_attached and self.app.is_running and self.children:
+                    raise
+                return  # the screen is being taken down under our feet
             except WindlassError as error:
                 if str(error) != self._shown_trouble:
                     self._shown_trouble = str(error)

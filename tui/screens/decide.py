@@ -185,9 +185,7 @@ class DecideScreen(Live[None]):
         self._choice = choice
         if choice.decision is not None:
             field = self.reason_field
-            field.border_title = (
-                look(self).own(f"Reason for: {choice.title} · enter decides").replace("[", "\\[")
-            )
+            self.entitle("#reason", look(self).own(f"Reason for: {choice.title} · enter decides"))
             field.add_class("-open")
             field.focus()
         elif choice.name == "roll-back":

@@ -57,7 +57,7 @@ async def test_grandchildren_of_the_group_are_ended_too(shell_lab: Lab) -> None:
 
 
 async def test_a_child_that_outlives_its_shell_is_found(lab: Lab) -> None:
-    flying = await lab.begin("(trap '' TERM; echo $$ >/dev/null; sleep 300) & echo $! pid; exec sleep 301")
+    flying = await lab.begin("sh -c 'trap \"\" TERM; echo $$ pid; sleep 300' & exec sleep 301")
     await flying.recorder.until(b" pid\n")
     pid = int(flying.recorder.out.split()[-2])
     answer = await lab.executor.stop(lab.server, flying.ref, 0.3)
