@@ -48,7 +48,7 @@ system-packages:
 lint: setup ## Check form, types, import contracts and documents
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy --strict $(TYPED) tests
+	$(BIN)/mypy --strict $(TYPED)
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python docs/checks.py
 	$(BIN)/mkdocs build --quiet --strict --site-dir build/site

@@ -155,7 +155,7 @@ class WindlassApp(App[int]):
 
     def _deliver(self, changes: Changes) -> None:
         for screen in self.screen_stack:
-            if isinstance(screen, Live):
+            if isinstance(screen, Live) and screen.seen():
                 screen.post_message(EngineChanged(changes))
 
     def _check_terminal(self) -> None:

@@ -1,6 +1,6 @@
 """The interface as a process of its own, for tests that need a real terminal: what happens is told on stdout.
 
-Lines: `tick N` while the event loop lives, `drained`, and `status N` at the end.
+Lines: `tick N` while the event loop lives, `drained`, `drawn anew`, and `status N` at the end.
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ import sys
 
 from core.model.ids import TaskKey
 from tests.functional import lab
-from tui.app import run_app
+from tui import app as app_module
 
 
 def tell(line: str) -> None:
     os.write(1, f"{line}\n".encode())  # not print: the interface keeps that from the terminal
 
 
+class ToldApp(app_module.WindlassApp):
+    """Tells when it draws everything anew."""
+
+    def _repaint(self, *what: object) -> None:
+        tell("drawn anew")
+        super()._repaint()
+
+
 async def main() -> None:
+    app_module.WindlassApp = ToldApp  # type: ignore[misc]
     engine = lab.lab() if "live" in sys.argv else lab.fresh_lab()
 
     async def ticks() -> None:
@@ -36,7 +45,7 @@ async def main() -> None:
         tell("drained")
 
     others = [asyncio.create_task(ticks()), asyncio.create_task(drained())]
-    status = await run_app(engine, actor="ada", started_notice="welcome")
+    status = await app_module.run_app(engine, actor="ada", started_notice="welcome")
     await asyncio.sleep(0.05)
     for other in others:
         other.cancel()

@@ -195,3 +195,27 @@ async def test_output_without_end_is_bounded(make_app: MakeApp) -> None:
         await engine.print(44, key, lab.chunk("\nafter\n", start=start + len(huge)))
         await until(pilot, lambda: "after" in screen_text(app))
         assert max(len(line.text) for line in lines.tail(5)) < 6000
+
+
+async def test_what_is_not_seen_is_not_drawn(make_app: MakeApp) -> None:
+    """Events of another run, or behind the screen, cost no byte; a row that changes costs a piece of the screen."""
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter")
+        drawn: list[str] = []
+        display = app._display
+
+        def counted(screen, update) -> None:
+            drawn.append(type(update).__name__)
+            display(screen, update)
+
+        app._display = counted  # type: ignore[method-assign]
+        for number in range(5):
+            for server in lab.SERVERS:
+                await engine.set_task(44, TaskKey("build", server), last_line=f"line {number}")
+            await settle(pilot)
+        assert drawn == []
+        await engine.set_task(41, TaskKey("publish", "web-04"), why="news")
+        await settle(pilot)
+        assert "LayoutUpdate" not in drawn

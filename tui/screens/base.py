@@ -277,7 +277,24 @@ class Page(Keyed[Result], Generic[Result]):
 
     def on_mount(self) -> None:
         self.refresh_top()
-        self.set_interval(1.0, self.tick)
+        self._second = self.set_interval(1.0, self.tick)
+
+    def on_screen_suspend(self) -> None:
+        # A hidden screen that does anything at all makes Textual draw the whole screen above it again.
+        if not self.seen():
+            self._second.pause()
+
+    def on_screen_resume(self) -> None:
+        self._second.resume()
+
+    def seen(self) -> bool:
+        """True where this page is on the screen, alone or below a sheet."""
+        for screen in reversed(self.app.screen_stack):
+            if screen is self:
+                return True
+            if not screen.is_modal:
+                return False
+        return False
 
     def tick(self) -> None:
         """Once a second: clocks and durations."""
@@ -390,20 +407,11 @@ class Live(Page[Result], Generic[Result]):
         self._waiting = self._waiting.merged(changes)
         self._changed.set()
 
-    def _seen(self) -> bool:
-        """True where this page is on the screen, alone or below a sheet."""
-        for screen in reversed(self.app.screen_stack):
-            if screen is self:
-                return True
-            if not screen.is_modal:
-                return False
-        return False
-
     async def _stay_current(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if not self._seen():
+            if not self.seen():
                 continue  # what changed stays noted until the screen is seen again
             changes, self._waiting = self._waiting, Changes()
             self._busy = True

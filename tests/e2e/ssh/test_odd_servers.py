@@ -13,7 +13,7 @@ import pytest
 
 from core.engine.executor import Ended, InDoubt, NotStarted, Stopped, StopUnconfirmed
 from core.ssh.settings import SshSettings
-from tests.e2e.ssh.lab import Recorder, laboratory, upload_of
+from tests.e2e.ssh.lab import Recorder, eventually, laboratory, upload_of
 from tests.support.odd_ssh import odd_server, run_shell
 from tests.support.sshd import Sshd, alive, children
 
@@ -93,6 +93,7 @@ async def test_without_setsid_a_stop_touches_nobody_else(tmp_path: Path) -> None
         assert isinstance(answer, StopUnconfirmed)
         assert "no setsid" in answer.evidence
         assert answer.pids == (pid,)
+        await eventually(lambda: bool(children(pid)), "the sleep has begun")
         for child in children(pid):
             os.kill(child, signal.SIGKILL)
         await flying.answer

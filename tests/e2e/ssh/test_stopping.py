@@ -28,7 +28,8 @@ async def test_a_sleeping_command_ends_by_term(shell_lab: Lab) -> None:
 
 
 async def test_a_command_may_clean_up_within_the_grace_time(shell_lab: Lab) -> None:
-    flying = await shell_lab.begin("trap 'echo cleaned; exit 7' TERM; while :; do sleep 0.05; done")
+    flying = await shell_lab.begin("trap 'echo cleaned; exit 7' TERM; echo set; while :; do sleep 0.05; done")
+    await flying.recorder.until(b"set\n")
     answer = await shell_lab.executor.stop(shell_lab.server, flying.ref, 5)
     assert isinstance(answer, Stopped)
     assert await flying.answer == Ended(7)
@@ -36,7 +37,8 @@ async def test_a_command_may_clean_up_within_the_grace_time(shell_lab: Lab) -> N
 
 
 async def test_a_command_that_ignores_term_is_killed(shell_lab: Lab) -> None:
-    flying = await shell_lab.begin("trap '' TERM; sleep 300")
+    flying = await shell_lab.begin("trap '' TERM; echo set; sleep 300")
+    await flying.recorder.until(b"set\n")
     began = time.monotonic()
     answer = await shell_lab.executor.stop(shell_lab.server, flying.ref, 0.5)
     assert isinstance(answer, Stopped)

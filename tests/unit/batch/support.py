@@ -33,9 +33,11 @@ def faults(text: str) -> list[str]:
     try:
         load(text)
     except InputError as error:
-        assert error.faults, f"refused without a fault: {error}"
-        return [str(fault).removeprefix(f"{FILE}:") for fault in error.faults]
-    return []
+        refusal = error
+    else:
+        return []
+    assert refusal.faults, f"refused without a fault: {refusal}"
+    return [str(fault).removeprefix(f"{FILE}:") for fault in refusal.faults]
 
 
 def only(text: str) -> str:

@@ -50,7 +50,7 @@ def test_a_batch_without_more_has_the_defaults() -> None:
 
 def test_models_are_frozen() -> None:
     with pytest.raises(ValidationError):
-        step("run: echo").run = "rm"
+        step("run: echo").run = "rm"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

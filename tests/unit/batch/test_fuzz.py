@@ -14,16 +14,18 @@ def check(text: str) -> None:
     try:
         loaded = load_batch(text, "fuzz.yaml")
     except InputError as error:
-        assert error.faults
-        lines = text.count("\n") + text.count("\r") + 2
-        for fault in error.faults:
-            assert fault.message
-            assert "\n" not in str(fault)
-            assert 0 <= fault.line <= lines
-        assert list(error.faults) == sorted(error.faults, key=lambda fault: (fault.line, fault.column))
+        faults = error.faults
     else:
         assert loaded.batch.steps
         assert all(step.name == name for name, step in loaded.batch.steps.items())
+        return
+    assert faults
+    lines = text.count("\n") + text.count("\r") + 2
+    for fault in faults:
+        assert fault.message
+        assert "\n" not in str(fault)
+        assert 0 <= fault.line <= lines
+    assert list(faults) == sorted(faults, key=lambda fault: (fault.line, fault.column))
 
 
 @given(st.text(max_size=200))
@@ -32,11 +34,12 @@ def test_any_text(text: str) -> None:
     check(text)
 
 
-PIECES = st.sampled_from(
-    "a b steps: run: on: needs: check: when: env: wait: upload: params: strategy: name: {{ }} {% %} { } [ ] , : - ? "
-    "& &a * *a ! !!str | |- > ' \" # % @ ` ~ << --- ... 0 1 -1 1.5 0x1f true no null 10% 5m group:web and or ( ) "
-    "params.x registered['r'] server.name \\n \\x00 \\ud800 \t".split(" ")
-)
+WORDS = r"""
+a b steps: run: on: needs: check: when: env: wait: upload: params: strategy: name: {{ }} {% %} { } [ ] , : - ?
+& &a * *a ! !!str | |- > ' " # % @ ` ~ << --- ... 0 1 -1 1.5 0x1f true no null 10% 5m group:web and or ( )
+params.x registered['r'] server.name \n \x00 \ud800
+"""
+PIECES = st.sampled_from([*WORDS.split(), "\t"])
 LAYOUT = st.sampled_from(["\n", "\n  ", "\n    ", "\n      ", " ", " ", ""])
 
 

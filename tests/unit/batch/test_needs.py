@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,7 +80,7 @@ def test_a_cycle_is_told_exactly_where_there_is_one(edges: list[tuple[int, int]]
     cycle = find_cycle(needs)
     if cycle:
         assert cycle[0] == cycle[-1]
-        for step, needed in zip(cycle, cycle[1:], strict=False):
+        for step, needed in pairwise(cycle):
             assert needed in {need.step for need in needs[step]}
         assert len(set(cycle)) == len(cycle) - 1
     else:

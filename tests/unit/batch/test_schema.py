@@ -47,12 +47,13 @@ def fits(value: Any, schema: Any) -> bool:
         return False
     if "oneOf" in schema and sum(fits(value, option) for option in schema["oneOf"]) != 1:
         return False
-    if isinstance(value, str):
-        if len(value) < schema.get("minLength", 0) or not re.search(schema.get("pattern", ""), value):
-            return False
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if not schema.get("minimum", value) <= value <= schema.get("maximum", value):
-            return False
+    if isinstance(value, str) and (
+        len(value) < schema.get("minLength", 0) or not re.search(schema.get("pattern", ""), value)
+    ):
+        return False
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        return False
     if isinstance(value, list):
         return len(value) >= schema.get("minItems", 0) and all(
             fits(item, schema.get("items", True)) for item in value

@@ -100,8 +100,11 @@ def test_any_text_is_a_selector_or_told_with_an_offset_in_it(text: str) -> None:
     try:
         parse_selector(text).matches(INVENTORY[0])
     except SelectorError as error:
-        assert 0 <= error.offset <= len(text)
-        assert error.message
+        told = error
+    else:
+        return
+    assert 0 <= told.offset <= len(text)
+    assert told.message
 
 
 TREES = st.recursive(

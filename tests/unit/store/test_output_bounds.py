@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -168,7 +169,7 @@ def test_every_byte_is_kept_or_counted(sizes: list[int], head: int, tail: int, f
     assert kept.startswith(text[:head])
     assert kept.endswith(text[max(head, len(text) - tail) :]) or len(text) <= head
     assert len(kept) <= head + tail + max(sizes, default=0)
-    assert all(before[1] <= after[0] for before, after in zip(rows, rows[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(rows))
 
 
 def pieces_of(tx: Tx) -> list[object]:
