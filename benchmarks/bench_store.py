@@ -49,7 +49,10 @@ DIGEST = "8f14e45fceea167a5a36dedd4bea2543" * 2
 BOOT_ID = "5a1b6f0e-6b7c-4b0e-9d59-3f1d7b6a2c11"
 
 TASK_INTENT = "UPDATE tasks SET state = ?, phase = ?, started = ?, attempt = ? WHERE run = ? AND idx = ?"
-TASK_OUTCOME = "UPDATE tasks SET state = ?, phase = ?, ended = ?, exit_status = ?, evidence = ? WHERE run = ? AND idx = ?"
+TASK_OUTCOME = (
+    "UPDATE tasks SET state = ?, phase = ?, ended = ?, exit_status = ?, evidence = ? "
+    "WHERE run = ? AND idx = ?"
+)
 ATTEMPT_INTENT = (
     "INSERT INTO attempts (run, idx, purpose, attempt, intent, digest, boot_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )

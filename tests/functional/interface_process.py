@@ -30,6 +30,9 @@ async def main() -> None:
     app_module.WindlassApp = ToldApp  # type: ignore[misc]
     engine = lab.lab() if "live" in sys.argv else lab.fresh_lab()
 
+    if "busy" in sys.argv:
+        engine.run_list = {44: lab.live_run()}
+
     async def ticks() -> None:
         number = 0
         while True:

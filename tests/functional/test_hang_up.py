@@ -123,8 +123,8 @@ def test_a_stalled_terminal_stalls_nothing_else(terminals: list[Terminal]) -> No
     """Nobody reads the terminal; the event loop, where the engine lives, goes on."""
     terminal = Terminal("live", "busy")
     terminals.append(terminal)
-    terminal.wait_for(b"Needs you 1")
-    terminal.press(b"j\r")
+    terminal.wait_for(b"12 started")
+    terminal.press(b"\r")
     terminal.wait_for(b"roll back")
     ticks = terminal.told.count(b"tick")
     for further in range(1, 6):
@@ -139,7 +139,7 @@ def test_a_stalled_terminal_stalls_nothing_else(terminals: list[Terminal]) -> No
 def test_a_poor_locale_gets_ascii_only(terminals: list[Terminal]) -> None:
     terminal = Terminal("live", LANG="C", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     terminals.append(terminal)
-    terminal.wait_for(b"Needs you 1")
+    terminal.wait_for(b"12 started")
     terminal.press(b"j\r")
     terminal.wait_for(b"run, attempt 1")
     assert terminal.seen.isascii(), {byte for byte in terminal.seen if byte > 127}

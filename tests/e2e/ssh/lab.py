@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
+import os
+import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from core.model.ids import AttemptRef
 from core.model.states import Purpose, Stream
 from core.ssh.executor import SshExecutor
 from core.ssh.settings import SshSettings
+from core.ssh.shell import Started
 from providers.base import Server
 
 _numbers = itertools.count(1)
@@ -112,6 +116,20 @@ async def laboratory(server: Server, settings: SshSettings | None = None) -> Asy
     finally:
         async with asyncio.timeout(PATIENCE_S):
             await executor.close()
+        for running in executor._ledger.values():
+            if running.started is not None and running.own_group:
+                end_group(running.started)
+
+
+def end_group(started: Started) -> None:
+    """Kills what a test left behind, which runs on this machine: every server here is a local one."""
+    try:
+        fields = Path(f"/proc/{started.group}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    if fields[19] == started.leader_start and started.group != os.getpgid(0):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.group, signal.SIGKILL)
 
 
 def upload_of(source: Path, target: str, mode: int = 0o644) -> Upload:
