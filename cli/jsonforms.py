@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from core.model.events import Event
     from core.model.views import (
         AttemptInfo,
-        BatchInfo,
         Explanation,
         OutputChunk,
         Plan,
@@ -225,29 +224,6 @@ def fault(info: Fault) -> Form:
         "column": info.column,
         "message": info.message,
         "hint": info.hint,
-    }
-
-
-def batch(info: BatchInfo) -> Form:
-    """One batch document."""
-    return {
-        "type": "batch",
-        "batch": info.name,
-        "path": info.path,
-        "description": info.description,
-        "steps": info.steps,
-        "params": [
-            {
-                "name": param.name,
-                "type": param.type,
-                "description": param.description,
-                "default": plain(param.default),
-                "required": param.required,
-                "choices": plain(param.choices),
-            }
-            for param in info.params
-        ],
-        "faults": len(info.faults),
     }
 
 

@@ -100,7 +100,6 @@ class PlainCommands:
         self._ledger = ledger
         self._another = another
         self._ready: tuple[Channel, Receiver] | None = None
-        self._own_group = True
 
     async def prepare(self) -> None:
         """Says hello over the channel that the first command will use, so that it costs no second one.
@@ -176,17 +175,20 @@ class PlainCommands:
         """One try, over the channel that was kept ready or a new one. Raises _ReadyWasDead."""
         receiver = ready[1] if ready is not None else Receiver(marker)
 
+        opened_with = receiver.marker
+        before = receiver.streams[Stream.STDERR].noise
+
         def reported(is_stderr: bool, line: bytes) -> None:
             if is_stderr:
-                noise = receiver.streams[Stream.STDERR].noise
-                running.own_group = self._own_group and not shell.no_group(noise, marker)
+                # Said on the same stream, before this report; perhaps already when the channel was prepared.
+                said = before + receiver.streams[Stream.STDERR].noise
                 running.started = shell.parse_started(line)
+                running.own_group = shell.leads_group(said, opened_with)
                 running.reported.set()
 
         try:
             if ready is not None:
                 channel = ready[0]
-                self._own_group = not shell.no_group(receiver.streams[Stream.STDERR].noise, receiver.marker)
                 receiver.expect(marker)
             else:
                 channel = await self._link.execute(

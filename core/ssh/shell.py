@@ -28,7 +28,7 @@ MAX_NOISE_BYTES = 64 * 1024
 
 _BOOT = 'IFS= read -r wl_s && eval "$wl_s"'
 _PREFIX = "WL"
-_NO_GROUP = "WLnogroup"
+_LEADS = "WLleads"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USER = re.compile(r"#[0-9]+|[A-Za-z0-9_.][A-Za-z0-9_.@+\\ $-]*")
 
@@ -64,25 +64,26 @@ def marker_bytes(marker: str) -> bytes:
 def opening_line(shell: str, marker: str, *, hello: bool = False) -> bytes:
     """Line 1. With `hello` it first prints the marker and the server's boot id on stdout.
 
-    Where the shell leads no process group and cannot get one, it says so on stderr (see `no_group`).
+    Where the shell leads a process group of its own, or gets one by setsid, it says so on stderr (see
+    `leads_group`): only such a group may ever be signalled.
     """
     said = (
         "wl_b=;{ IFS= read -r wl_b </proc/sys/kernel/random/boot_id; } 2>/dev/null;"
         '[ -n "$wl_b" ]||wl_b=$(sysctl -n kern.boottime 2>/dev/null);'
         f"printf '%s%s %s\\n' {_PREFIX} {marker} \"$wl_b\";unset wl_b;"
     )
+    leads = f"printf '%s%s\\n' {_LEADS} {marker} >&2"
     own_group = (
-        f'{_OWN_GROUP}if [ "$wl_g" != "$$" ];then '
-        'if [ "$wl_g" -gt 0 ] 2>/dev/null&&command -v setsid >/dev/null 2>&1;'
-        f"then exec setsid {shell} -c '{_BOOT}';fi;"
-        f"printf '%s%s\\n' {_NO_GROUP} {marker} >&2;fi;unset wl_g;"
+        f'{_OWN_GROUP}if [ "$wl_g" = "$$" ];then {leads};'
+        'elif [ "$wl_g" -gt 0 ] 2>/dev/null&&command -v setsid >/dev/null 2>&1;'
+        f"then {leads};exec setsid {shell} -c '{_BOOT}';fi;unset wl_g;"
     )
     return f"{said if hello else ''}{own_group}{_BOOT}\n".encode()
 
 
-def no_group(noise: bytes, marker: str) -> bool:
-    """Whether line 1 said that the command leads no process group of its own."""
-    return f"{_NO_GROUP}{marker}".encode() in noise
+def leads_group(noise: bytes, marker: str) -> bool:
+    """Whether line 1, with this marker, said that the command leads a process group of its own."""
+    return f"{_LEADS}{marker}".encode() in noise
 
 
 def sudo_line(shell: str, user: str) -> bytes:
