@@ -1,33 +1,50 @@
 """Templates: Jinja2 in a sandbox, over plain data, rendered once.
 
-Names are strict: what is missing is a fault, with a near name where there is one. Only data goes in and no
-method comes out: attributes of mappings are their keys. Repetition, powers and formats are refused, so that
-a small template cannot make a large text, and the result is bounded. What servers print is only ever a
-value, never a template.
+Names are strict: what is missing is a fault, with a near name where there is one. What has no form that a person
+would expect (a list, a mapping, nothing) is not put into text; true and false are written so. What a template
+may do and how much it may make is bounded by `core.sandbox`. What servers print is only ever a value, never a
+template.
 """
 
 from __future__ import annotations
 
 import difflib
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, cast
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefined, UndefinedError, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2.parser import Parser
 from jinja2.visitor import NodeVisitor
 
-MAX_RENDERED = 1024 * 1024
+from core.sandbox import BUDGET, ENVIRONMENT, FILTERS, MAX_RENDERED, NAMES, guarded
+
+__all__ = [
+    "FILTERS",
+    "NAMES",
+    "Expression",
+    "TemplateFault",
+    "TextTemplate",
+    "Uses",
+    "compile_condition",
+    "compile_text",
+    "compile_value",
+]
+
 MAX_TEMPLATE = 1024 * 1024
-NAMES = ("params", "server", "servers", "registered", "run", "step")
-FILTERS = (
-    "abs", "capitalize", "count", "default", "d", "first", "float", "int", "items", "join", "last", "length",
-    "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "round", "select", "selectattr",
-    "sort", "string", "sum", "title", "tojson", "trim", "unique", "upper",
-)  # fmt: skip
+MAX_DEPTH = 60
+REFUSED: dict[type[nodes.Node], str] = {
+    nodes.AssignBlock: "{% set %} takes a value, not a block",
+    nodes.Block: "a template has no blocks",
+    nodes.CallBlock: "a template has no macros",
+    nodes.Extends: "a template cannot extend another one",
+    nodes.FilterBlock: "there is no {% filter %}; write | and the filter behind a value",
+    nodes.FromImport: "a template cannot import anything",
+    nodes.Import: "a template cannot import anything",
+    nodes.Include: "a template cannot include files",
+    nodes.Macro: "a template has no macros",
+}
 CALLS = "templates call no functions or methods; use a filter, such as {{ name | upper }}"
 
 
@@ -39,58 +56,6 @@ class TemplateFault(Exception):
         self.message = message
         self.line = line
         self.column = column
-
-
-class _Strict(StrictUndefined):
-    """A missing name that says what would have been near."""
-
-    def _fail_with_undefined_error(self, *_: Any, **__: Any) -> NoReturn:
-        raise UndefinedError(_missing(self._undefined_obj, self._undefined_name, self._undefined_message))
-
-    __str__ = __iter__ = __len__ = __bool__ = __eq__ = __ne__ = __hash__ = _fail_with_undefined_error
-    __add__ = __radd__ = __contains__ = __call__ = __getitem__ = _fail_with_undefined_error
-    __lt__ = __le__ = __gt__ = __ge__ = __int__ = __float__ = __neg__ = __sub__ = _fail_with_undefined_error
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"*", "**", "%"})
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, Mapping):
-            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
-        if isinstance(obj, Undefined):
-            return getattr(obj, attribute)
-        return self.undefined(obj=obj, name=attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(obj, Undefined):
-            return obj[argument]
-        if isinstance(obj, Mapping | list | tuple | str):
-            try:
-                return obj[argument]
-            except (KeyError, IndexError, TypeError):
-                return self.undefined(obj=obj, name=argument)
-        return self.undefined(obj=obj, name=argument)
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        numbers = isinstance(left, int | float) and isinstance(right, int | float)
-        if operator == "**" or not numbers:
-            raise SecurityError(f"the operator {operator} is not allowed here")
-        return super().call_binop(context, operator, left, right)
-
-    def is_safe_callable(self, obj: Any) -> bool:
-        return False
-
-
-def _make_environment() -> _Environment:
-    environment = _Environment(undefined=_Strict, keep_trailing_newline=True, autoescape=False)
-    environment.globals.clear()
-    environment.filters = {name: environment.filters[name] for name in FILTERS}
-    environment.filters["quote"] = lambda value: shlex.quote(str(value))
-    return environment
-
-
-_ENVIRONMENT = _make_environment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,25 +85,25 @@ class Uses:
 class TextTemplate:
     """A text with `{{ }}` in it; everything renders to a string. `constant` text never meets Jinja2."""
 
-    __slots__ = ("_template", "_text", "constant", "uses")
+    __slots__ = ("_render", "_text", "constant", "uses")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.constant = "{{" not in text and "{%" not in text and "{#" not in text
-        self._template: Any = None
-        self.uses = Uses()
-        if not self.constant:
-            tree = _parse(text)
-            self.uses = _uses(tree)
-            self._template = _compiled(lambda: _ENVIRONMENT.from_string(tree))
+        self._render: Template | None = None  # compiled when it is first rendered
+        self.uses = Uses() if self.constant else _uses(_parse(text))
 
     def render(self, context: Mapping[str, Any]) -> str:
         """The text for a context. Raises TemplateFault."""
-        if self._template is None:
+        if self.constant:
             return self._text
-        template = self._template
+        if self._render is None:
+            tree = guarded(_parse(self._text))
+            self._render = cast(Template, _compiled(lambda: ENVIRONMENT.from_string(tree)))
+        template = self._render
         pieces: list[str] = []
         size = 0
+        BUDGET.open()
         try:
             for piece in template.root_render_func(template.new_context(dict(context))):
                 size += len(piece)
@@ -148,27 +113,34 @@ class TextTemplate:
         except TemplateFault:
             raise
         except Exception as error:
-            raise _in_words(error) from error
+            raise _in_words(error, _line_of(error, template)) from error
         return "".join(pieces)
 
 
 class Expression:
     """A value worked out from a context: `when`, and whole `{{ }}` values, which keep their type."""
 
-    __slots__ = ("_evaluate", "uses")
+    __slots__ = ("_template", "uses")
 
     def __init__(self, text: str) -> None:
-        self.uses = _uses(_parse("{{ (" + text + ") }}"))
-        self._evaluate = _compiled(lambda: _ENVIRONMENT.compile_expression(text, undefined_to_none=False))
+        tree = cast(nodes.Template, _compiled(lambda: _parse_expression(text)))
+        _check(tree)
+        self.uses = _uses(tree)
+        guarded(tree)
+        self._template = cast(Template, _compiled(lambda: ENVIRONMENT.from_string(tree)))
 
     def value(self, context: Mapping[str, Any]) -> Any:
         """The value, with its type. Raises TemplateFault."""
+        BUDGET.open()
         try:
-            value = self._evaluate(**context)
+            inner = self._template.new_context(dict(context))
+            for _ in self._template.root_render_func(inner):
+                pass  # it puts nothing out, it only works its value out
+            value = inner.vars[VALUE]
             if isinstance(value, Undefined):
                 str(value)
         except Exception as error:
-            raise _in_words(error) from error
+            raise _in_words(error, _line_of(error, self._template)) from error
         return value
 
     def holds(self, context: Mapping[str, Any]) -> bool:
@@ -202,7 +174,27 @@ def compile_value(text: str) -> Expression | TextTemplate:
 def _parse(text: str) -> nodes.Template:
     if len(text) > MAX_TEMPLATE:
         raise TemplateFault(f"a template holds at most {MAX_TEMPLATE} characters")
-    tree: nodes.Template = _compiled(lambda: _ENVIRONMENT.parse(text))
+    tree: nodes.Template = _compiled(lambda: ENVIRONMENT.parse(text))
+    _check(tree)
+    return tree
+
+
+VALUE = "result"
+"""Under which an expression's value is kept; an expression itself can set no name."""
+
+
+def _parse_expression(text: str) -> nodes.Template:
+    """A template that works an expression out and keeps its value under `VALUE`."""
+    if len(text) > MAX_TEMPLATE:
+        raise TemplateFault(f"a template holds at most {MAX_TEMPLATE} characters")
+    parser = Parser(ENVIRONMENT, text, state="variable")
+    expression = parser.parse_expression()
+    if not parser.stream.eos:
+        found = parser.stream.current
+        raise TemplateSyntaxError(f"{found.value!r} is out of place", found.lineno)
+    kept = nodes.Assign(nodes.Name(VALUE, "store"), expression, lineno=1)
+    tree = nodes.Template([kept], lineno=1)
+    tree.set_environment(ENVIRONMENT)
     return tree
 
 
@@ -215,30 +207,48 @@ def _compiled(make: Callable[[], Any]) -> Any:
         raise TemplateFault(f"template: {_one_line(str(error))}") from error
 
 
-def _in_words(error: Exception) -> TemplateFault:
+def _line_of(error: Exception, template: Template) -> int:
+    """The line of the template that was being rendered."""
+    line, trace = 1, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__jinja_template__") is template:
+            line = template.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    return line
+
+
+def _in_words(error: Exception, line: int = 1) -> TemplateFault:
     if "not safely callable" in str(error):
-        return TemplateFault(CALLS)
+        return TemplateFault(CALLS, line)
     if isinstance(error, TemplateError):
-        return TemplateFault(_one_line(str(error)))
-    return TemplateFault(f"template: {type(error).__name__}: {_one_line(str(error))}")
+        return TemplateFault(_one_line(str(error)), line)
+    return TemplateFault(f"template: {type(error).__name__}: {_one_line(str(error))}", line)
+
+
+def _check(tree: nodes.Template) -> None:
+    """Raises TemplateFault for what templates do not have, at the line where it stands."""
+    pending: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    while pending:
+        node, depth = pending.pop()
+        told = REFUSED.get(type(node), "")
+        if depth > MAX_DEPTH:
+            told = "the template is nested too deep"
+        elif isinstance(node, nodes.For) and node.recursive:
+            told = "a loop cannot be recursive"
+        elif isinstance(node, nodes.Filter | nodes.Test):
+            is_filter = isinstance(node, nodes.Filter)
+            known = ENVIRONMENT.filters if is_filter else ENVIRONMENT.tests
+            if node.name not in known:
+                near = difflib.get_close_matches(node.name, known, n=1)
+                told = f"there is no {'filter' if is_filter else 'test'} {node.name!r}"
+                told += f"; did you mean {near[0]}?" if near else ""
+        if told:
+            raise TemplateFault(told, node.lineno)
+        pending.extend((child, depth + 1) for child in node.iter_child_nodes())
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:500]
-
-
-def _missing(around: Any, name: Any, message: str | None) -> str:
-    if isinstance(around, Mapping):
-        known = [str(key) for key in around]
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = (
-            f"; did you mean {near[0]}?" if near else (f"; there is {', '.join(known[:8])}" if known else "")
-        )
-        return f"{name} is not defined here{hint}"
-    if message:
-        return message
-    near = difflib.get_close_matches(str(name), NAMES, n=1)
-    return f"{name} is not defined" + (f"; did you mean {near[0]}?" if near else "")
 
 
 class _Finder(NodeVisitor):
@@ -272,7 +282,9 @@ class _Finder(NodeVisitor):
                 self.registered.add(member)
         elif _member_name(around) == "registered":
             owner = getattr(around, "node", None)
-            if (
+            if isinstance(owner, nodes.Name) and owner.name == "server":
+                self.registered.add(member)
+            elif (
                 isinstance(owner, nodes.Getattr | nodes.Getitem)
                 and isinstance(owner.node, nodes.Name)
                 and owner.node.name == "servers"
@@ -295,8 +307,12 @@ def _member_name(node: nodes.Node) -> str | None:
 def _uses(tree: nodes.Template) -> Uses:
     finder = _Finder()
     finder.visit(tree)
+    if any(True for _ in tree.find_all(nodes.For)):
+        finder.bound.add("loop")
+    # A name of the context counts although the template sets it as well: it may be read before.
+    bound = finder.bound.difference(NAMES)
     return Uses(
-        frozenset(finder.names - finder.bound),
+        frozenset(finder.names - bound),
         frozenset(finder.params),
         frozenset(finder.registered),
         frozenset(finder.elsewhere),

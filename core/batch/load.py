@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ from pydantic_core import ErrorDetails
 from core.batch import model
 from core.batch.model import Batch, Step
 from core.batch.references import reference_faults
-from core.batch.yaml_source import Document, Limits, parse
+from core.batch.values import Misread
+from core.batch.yaml_source import Document, Limits, read, walk_scalars
 from core.errors import Fault, InputError
+from core.model.ids import ENGINE_SERVER
+from core.model.names import refuse_batch_name
 
 LIMITS = Limits()
 
@@ -45,9 +49,10 @@ def load_batch_file(path: Path) -> LoadedBatch:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"{file} is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InputError(f"{file} is not a regular file")
         content = stream.read(LIMITS.max_bytes + 1)
     if len(content) > LIMITS.max_bytes:
         raise InputError(f"{file} has more than {LIMITS.max_bytes} bytes")
@@ -63,11 +68,13 @@ def load_batch_file(path: Path) -> LoadedBatch:
 
 def load_batch(text: str, file: str) -> LoadedBatch:
     """Loads a batch from its text. Raises InputError with every fault, in source order."""
-    document = parse(text, file, LIMITS)
-    faults: list[Fault] = []
+    document = read(text, file, LIMITS)
+    faults = list(document.faults)
     data = document.data()
     if not isinstance(data, dict):
-        raise InputError(f"{file} is no batch", faults=[Fault(file, 1, 1, "a batch is a mapping with steps")])
+        faults.append(Fault(file, 1, 1, "a batch is a mapping with steps"))
+        raise InputError(f"{file} is no batch", faults=faults)
+    faults += _take_nulls(document, data)
     batch = _read(document, data, faults)
     faults += _name_faults(document, data)
     if batch is not None:
@@ -89,12 +96,12 @@ def _read(document: Document, data: dict[str, Any], faults: list[Fault]) -> Batc
         batch = Batch.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        faults += [_fault(document, detail) for detail in details]
+        faults += [fault for detail in details for fault in _faults_of(document, detail)]
         batch = _healthy_part(data)
     if batch is None:
         return None
     # Steps know their names; a document without a name is called after its file.
-    steps = {name: step.model_copy(update={"name": name}) for name, step in batch.steps.items()}
+    steps = {name: step.called(name) for name, step in batch.steps.items()}
     name = batch.name or Path(document.file).stem
     return batch.model_copy(update={"steps": steps, "name": name})
 
@@ -155,6 +162,10 @@ def _without_work(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _name_faults(document: Document, data: dict[str, Any]) -> list[Fault]:
     faults = []
+    named = data.get("name")
+    why = refuse_batch_name(named) if isinstance(named, str) else ""
+    if why:
+        faults.append(Fault(document.file, *document.at("name"), why))
     for section, pattern, rule in (
         (
             "steps",
@@ -168,6 +179,30 @@ def _name_faults(document: Document, data: dict[str, Any]) -> list[Fault]:
             if not pattern.match(name):
                 line, column = document.key_at(section, name)
                 faults.append(Fault(document.file, line, column, f"{name[:80]!r} is no name: {rule}"))
+            elif section == "steps" and name == ENGINE_SERVER:
+                told = f"{name!r} is reserved: it stands for the engine itself"
+                faults.append(Fault(document.file, *document.key_at(section, name), told))
+    return faults
+
+
+MAY_BE_EMPTY = (("params",), ("strategy",), ("env",))
+"""Sections of which the key may be left standing, with nothing under it."""
+
+
+def _take_nulls(document: Document, data: dict[str, Any]) -> list[Fault]:
+    """Takes keys without a value out of the data, and tells of them: an empty `check:` is no check."""
+    faults = []
+    empty = [path for path, node in walk_scalars(document.root) if node.value is None and not node.quoted]
+    for path in reversed(empty):  # from the end, so that the places of list entries hold
+        around: Any = data
+        for part in path[:-1]:
+            around = around[part]
+        if path[0] == "steps" and len(path) <= 2:
+            continue  # told as a step that is none
+        del around[path[-1]]
+        if path not in MAY_BE_EMPTY:
+            name = f"{path[-1]}" if isinstance(path[-1], str) else "this entry"
+            faults.append(Fault(document.file, *document.at(*path), f"{name[:80]} has no value"))
     return faults
 
 
@@ -177,8 +212,7 @@ KNOWN_KEYS: dict[str, Sequence[str]] = {}
 
 
 def _keys_of(kind: type[BaseModel]) -> list[str]:
-    internal = {"name"} if kind is Step else {"required"} if kind is model.Param else set()
-    return [field.alias or name for name, field in kind.model_fields.items() if name not in internal]
+    return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 MODELS = (
@@ -221,10 +255,24 @@ def _model_at(path: Sequence[str | int]) -> type[BaseModel]:
     return BY_KEY.get(str(path[-1]), model.Batch)
 
 
+def _faults_of(document: Document, detail: ErrorDetails) -> list[Fault]:
+    """One finding of pydantic as faults, mostly one."""
+    error = detail["ctx"].get("error") if "ctx" in detail else None
+    if not isinstance(error, Misread):
+        return [_fault(document, detail)]
+    faults = []
+    for below, at_key, message in error.found:
+        path = _existing(document, (*detail["loc"], *below))
+        place = document.key_at(*path) if at_key else document.at(*path)
+        faults.append(Fault(document.file, *place, message))
+    return faults
+
+
 def _fault(document: Document, detail: ErrorDetails) -> Fault:
     path = _existing(document, detail["loc"])
     kind = detail["type"]
     value = detail.get("input")
+    shown = _named(value)
     hint = ""
     line, column = document.at(*path)
     match kind:
@@ -240,7 +288,7 @@ def _fault(document: Document, detail: ErrorDetails) -> Fault:
             message = str(detail["ctx"]["error"]) if "ctx" in detail else detail["msg"]
         case "literal_error":
             message = (
-                f"{value!r} is none of {detail['ctx']['expected'].replace(chr(39), '')}"
+                f"{shown} is none of {detail['ctx']['expected'].replace(chr(39), '')}"
                 if "ctx" in detail
                 else ""
             )
@@ -251,7 +299,7 @@ def _fault(document: Document, detail: ErrorDetails) -> Fault:
             near = difflib.get_close_matches(str(value), options, n=1)
             hint = f"did you mean {near[0]}?" if near else ""
         case "bool_type" | "bool_parsing":
-            message = f"{_key(path)} is true or false, not {value!r}"
+            message = f"{_key(path)} is true or false, not {shown}"
             if str(value).lower() in ("yes", "no", "on", "off"):
                 hint = "YAML 1.2 reads yes and no as text; write true or false"
         case "string_type":
@@ -283,7 +331,7 @@ def _fault(document: Document, detail: ErrorDetails) -> Fault:
 def document_text(document: Document, path: Sequence[str | int], value: Any) -> str:
     """A scalar as it stands in the source, where that is short."""
     line, column = document.at(*path)
-    source = document.text.splitlines()[line - 1][column - 1 :].split(" #")[0].strip()
+    source = re.split(r" #|[,}\]]", document.text.split("\n")[line - 1][column - 1 :], maxsplit=1)[0].strip()
     return source if 0 < len(source) <= 40 else str(value)
 
 

@@ -10,9 +10,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    WithJsonSchema,
+    model_validator,
+)
 
-from core.batch.values import file_mode, seconds, share
+from core.batch.values import Misread, file_mode, seconds, share, some_seconds
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
@@ -22,17 +31,21 @@ ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 DURATION_SCHEMA = {
     "anyOf": [
         {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": r"^(\d+h)?(\d+m)?(\d+(\.\d+)?s)?(\d+ms)?$|^\d+(\.\d+)?$"},
+        {
+            "type": "string",
+            "pattern": r"^(?=\d)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?(\d+ms)?$|^\d+(\.\d+)?$",
+        },
     ],
     "description": "seconds, or text like 30s, 500ms, 5m, 1h30m",
 }
 Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema(DURATION_SCHEMA)]
+Timeout = Annotated[float, BeforeValidator(some_seconds), WithJsonSchema(DURATION_SCHEMA)]
 
 
 class Model(BaseModel):
     """Strict and frozen; unknown keys are faults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _as(key: str) -> Any:
@@ -42,10 +55,6 @@ def _as(key: str) -> Any:
         return {key: value} if isinstance(value, str | int | float | bool) else value
 
     return read
-
-
-def _or_text(schema: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, model]}
 
 
 class Allowance(Model):
@@ -98,7 +107,7 @@ class Guard(Model):
     """A command whose exit status is an answer."""
 
     run: str = Field(min_length=1, description="a shell command")
-    timeout_s: Duration | None = Field(None, alias="timeout", description="default 1m")
+    timeout_s: Timeout | None = Field(None, alias="timeout", description="default 1m")
 
 
 GuardField = Annotated[Guard, BeforeValidator(_as("run"))]
@@ -108,7 +117,7 @@ class Undo(Model):
     """The command that takes back what the step did; it must bear running twice."""
 
     run: str = Field(min_length=1, description="a shell command")
-    timeout_s: Duration | None = Field(None, alias="timeout")
+    timeout_s: Timeout | None = Field(None, alias="timeout", description="default: none")
     retries: RetriesField | None = Field(None, description="default: those of the step")
 
 
@@ -118,9 +127,11 @@ UndoField = Annotated[Undo, BeforeValidator(_as("run"))]
 class Need(Model):
     """A dependency on another step."""
 
-    step: str
-    scope: Literal["all", "server"] = "all"
-    kind: Literal["hard", "soft", "optional"] = "hard"
+    step: str = Field(description="the name of the step that is needed")
+    scope: Literal["all", "server"] = Field("all", description="ended on all its servers, or on the same one")
+    kind: Literal["hard", "soft", "optional"] = Field(
+        "hard", description="its failure blocks; is passed; or the step may be absent"
+    )
 
 
 def _needs(value: Any) -> Any:
@@ -133,28 +144,39 @@ def _needs(value: Any) -> Any:
     )
 
 
+def _identifier(name: str) -> str:
+    if not IDENTIFIER.match(name):
+        rule = "letters, digits and _, not beginning with a digit"
+        raise ValueError(f"{name[:80]!r} is no name to register: {rule}")
+    return name
+
+
 class Register(Model):
     """Keeps the result of the step's tasks for later templates."""
 
-    name: str
-    sensitive: bool = False
+    name: Annotated[str, AfterValidator(_identifier)] = Field(description="what templates call the result")
+    sensitive: bool = Field(False, description="kept encrypted and never shown")
 
-    @model_validator(mode="after")
-    def _name(self) -> Register:
-        if not IDENTIFIER.match(self.name):
-            raise ValueError(
-                f"{self.name!r} is no name to register: letters, digits and _, not beginning with a digit"
-            )
-        return self
+
+def _inside(source: str) -> str:
+    if source.startswith(("/", "~")) or ".." in source.split("/") or "\\" in source:
+        raise ValueError(f"{source[:80]!r} must be a path inside the workspace, without ..")
+    return source
+
+
+def _file(target: str) -> str:
+    if target.endswith("/"):
+        raise ValueError(f"{target[:80]!r} is a folder; name the file in it")
+    return target
 
 
 class UploadSpec(Model):
     """A file of the workspace, placed on each server atomically."""
 
-    source: str = Field(
+    source: Annotated[str, AfterValidator(_inside)] = Field(
         alias="from", min_length=1, description="path relative to the workspace, never out of it"
     )
-    target: str = Field(
+    target: Annotated[str, AfterValidator(_file)] = Field(
         alias="to",
         min_length=1,
         description="path on the server, relative to the login directory or absolute",
@@ -166,23 +188,14 @@ class UploadSpec(Model):
     ] = 0o644
     template: bool = Field(False, description="render the file's text as a template for each server")
 
-    @model_validator(mode="after")
-    def _inside(self) -> UploadSpec:
-        parts = self.source.split("/")
-        if self.source.startswith(("/", "~")) or ".." in parts or "\0" in self.source or "\\" in self.source:
-            raise ValueError(f"from: {self.source!r} must be a path inside the workspace, without ..")
-        if "\0" in self.target:
-            raise ValueError("to: a path holds no NUL")
-        return self
-
 
 class HttpSpec(Model):
     """An HTTP answer to wait for, asked by the engine."""
 
-    url: str = Field(min_length=1)
+    url: str = Field(min_length=1, description="http:// or https://")
     status: tuple[int, ...] = (200,)
     contains: str = Field("", description="text that the body must contain")
-    timeout_s: Duration = Field(10.0, alias="timeout", description="for one request")
+    timeout_s: Timeout = Field(10.0, alias="timeout", description="for one request")
 
     @model_validator(mode="before")
     @classmethod
@@ -199,8 +212,10 @@ class WaitSpec(Model):
     port: int | None = Field(None, ge=1, le=65535, description="a TCP port, seen from the server")
     host: str = Field("127.0.0.1", description="where the port is, seen from the server")
     command: str | None = Field(None, min_length=1, description="until it exits with 0")
-    http: Annotated[HttpSpec, BeforeValidator(_as("url"))] | None = None
-    every_s: Duration = Field(1.0, alias="every", description="between two looks")
+    http: Annotated[HttpSpec, BeforeValidator(_as("url"))] | None = Field(
+        None, description="an address that the engine asks, or a mapping"
+    )
+    every_s: Timeout = Field(1.0, alias="every", description="between two looks")
 
     @model_validator(mode="after")
     def _one(self) -> WaitSpec:
@@ -218,7 +233,7 @@ def _sudo(value: Any) -> Any:
     if value is False:
         return None
     if not isinstance(value, str) or not USER.match(value) or value in ("yes", "no", "on", "off"):
-        raise ValueError(f"sudo is true or a user's name, not {value!r}")
+        raise ValueError(f"sudo is true or a user's name, not {value!r:.60}")
     return value
 
 
@@ -229,30 +244,34 @@ def _ok_exit(value: Any) -> Any:
 def _env(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    texts = {}
+    found: list[tuple[tuple[str | int, ...], bool, str]] = []
     for name, text in value.items():
         if not ENV_NAME.match(name):
-            raise ValueError(f"{name!r} is no name of an environment variable")
-        if name.startswith("WINDLASS_"):
-            raise ValueError(f"{name}: names that begin with WINDLASS_ are set by the engine")
-        if isinstance(text, bool) or not isinstance(text, str | int | float):
-            raise ValueError(f"{name}: a variable is text, not {text!r}; quote it")
-        texts[name] = str(text)
-    return texts
+            found.append(((name,), True, f"{name[:80]!r} is no name of an environment variable"))
+        elif name.startswith("WINDLASS_"):
+            found.append(((name,), True, f"{name}: names that begin with WINDLASS_ are set by the engine"))
+        if not isinstance(text, str):  # a number has many spellings: 1.10, 012, 1e3
+            told = (
+                "a mapping" if isinstance(text, dict) else "a list" if isinstance(text, list) else repr(text)
+            )
+            found.append(((name,), False, f"{name}: a variable is text, not {told[:80]}; quote it"))
+    if found:
+        raise Misread(*found)
+    return value
 
 
 EnvField = Annotated[
     dict[str, str],
     BeforeValidator(_env),
-    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number"]}}),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
 
 
 class Step(Model):
     """One step: what is done, where, after what, and how failures are met."""
 
-    name: str = Field("", exclude=True, json_schema_extra={"windlass": "internal"})
-    description: str = ""
+    _name: str = PrivateAttr("")
+    description: str = Field("", description="what it is for, in a line")
     on: str = Field(
         "all", description="selector: all, group:web, label:role=db, name:web-*, and, or, not, ( )"
     )
@@ -260,26 +279,39 @@ class Step(Model):
         None, description="default: the step before, by strategy.order; [] for none"
     )
     run: str | None = Field(None, min_length=1, description="a shell command, for /bin/sh")
-    upload: UploadSpec | None = None
-    wait: WaitSpec | None = None
+    upload: UploadSpec | None = Field(None, description="a file to place on each server")
+    wait: WaitSpec | None = Field(None, description="what must come true before the step ends well")
     check: GuardField | None = Field(None, description="exit 0: already in place, nothing to do")
     verify: GuardField | None = Field(None, description="after the command: exit 0 confirms it")
-    undo: UndoField | None = None
+    undo: UndoField | None = Field(None, description="what takes the step back in a rollback")
     when: str | None = Field(
         None, min_length=1, description="an expression without braces; false skips the step"
     )
-    retries: RetriesField = Retries()
-    timeout_s: Duration | None = Field(None, alias="timeout")
-    env: EnvField = Field(default_factory=dict)
+    retries: RetriesField = Field(Retries(), description="attempts in all, or a mapping")
+    timeout_s: Timeout | None = Field(None, alias="timeout", description="of one attempt")
+    env: EnvField = Field(default_factory=dict, description="environment of the step's commands; templates")
     sudo: Annotated[
         str | None,
         BeforeValidator(_sudo),
         WithJsonSchema({"type": ["boolean", "string"], "description": "true for root, or a user's name"}),
     ] = None
-    register_as: Annotated[Register, BeforeValidator(_as("name"))] | None = Field(None, alias="register")
-    ok_exit: Annotated[tuple[int, ...], BeforeValidator(_ok_exit)] = (0,)
-    parallel: int | None = Field(None, ge=1)
-    max_failures: AllowanceField | None = None
+    register_as: Annotated[Register, BeforeValidator(_as("name"))] | None = Field(
+        None, alias="register", description="keeps state, exit and output for templates of later steps"
+    )
+    ok_exit: Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], BeforeValidator(_ok_exit)] = (0,)
+    parallel: int | None = Field(None, ge=1, description="tasks of this step at once")
+    max_failures: AllowanceField | None = Field(None, description="servers that may fail in this step")
+
+    @property
+    def name(self) -> str:
+        """The step's name: its key in the document, never something that the document says in it."""
+        return self._name
+
+    def called(self, name: str) -> Step:
+        """The same step under a name."""
+        step = self.model_copy()
+        step._name = name
+        return step
 
     @property
     def kind(self) -> str:
@@ -305,11 +337,15 @@ class Step(Model):
             told = f"not {' and '.join(given)}" if given else "it has none"
             raise ValueError(f"a step does exactly one of run, upload, wait; {told}")
         if self.on_engine and "on" in self.model_fields_set:
-            raise ValueError("a wait for HTTP runs on the engine, once: take `on` away")
+            raise Misread((("on",), True, "a wait for HTTP runs on the engine, once: take `on` away"))
         if self.wait is not None:
-            for name in ("check", "verify", "undo"):
-                if getattr(self, name) is not None:
-                    raise ValueError(f"a wait changes nothing, so it has no {name}")
+            found = [
+                ((name,), True, f"a wait changes nothing, so it has no {name}")
+                for name in ("check", "verify", "undo")
+                if getattr(self, name) is not None
+            ]
+            if found:
+                raise Misread(*found)
         return self
 
 
@@ -318,8 +354,12 @@ class Strategy(Model):
 
     parallel: int = Field(50, ge=1, le=10_000, description="tasks at once in the whole run")
     order: Literal["linear", "free"] = Field("linear", description="what a step without needs waits for")
-    on_failure: Literal["stop", "continue", "rollback"] = "stop"
-    max_failures: AllowanceField = Allowance(number=0)
+    on_failure: Literal["stop", "continue", "rollback"] = Field(
+        "stop", description="what happens when more servers fail than max_failures allows"
+    )
+    max_failures: AllowanceField = Field(
+        Allowance(number=0), description="servers that may fail: a number, or a share like 10%"
+    )
     per_server: int = Field(1, ge=1, le=100, description="tasks at once on one server")
     undo_failed: bool = Field(True, description="whether a rollback undoes failed tasks too")
 
@@ -327,24 +367,28 @@ class Strategy(Model):
 class Param(Model):
     """A parameter that a run may be given."""
 
-    type: Literal["string", "integer", "number", "boolean", "list"] = "string"
-    description: str = ""
-    default: Any = None
-    choices: tuple[Any, ...] | None = None
+    type: Literal["string", "integer", "number", "boolean", "list"] = Field(
+        "string", description="list: a list of strings"
+    )
+    description: str = Field("", description="what it is for; shown where a value is asked for")
+    default: Any = Field(None, description="without one, a run must be given a value")
+    choices: tuple[Any, ...] | None = Field(None, description="the only values allowed")
     pattern: str | None = Field(None, description="a regular expression that a string matches whole")
-    min: float | None = Field(None, strict=False)
-    max: float | None = Field(None, strict=False)
-    required: bool = Field(False, exclude=True, json_schema_extra={"windlass": "internal"})
+    min: float | None = Field(None, strict=False, description="the smallest number allowed")
+    max: float | None = Field(None, strict=False, description="the largest number allowed")
+
+    @property
+    def required(self) -> bool:
+        """True where a run must be given a value."""
+        return self.default is None
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, value: Any) -> Any:
         if isinstance(value, bool | int | float | str | list):
             return {"type": type_of(value), "default": value}
-        if isinstance(value, dict):
-            if isinstance(value.get("choices"), list):
-                value = {**value, "choices": tuple(value["choices"])}
-            return {**value, "required": value.get("default") is None}
+        if isinstance(value, dict) and isinstance(value.get("choices"), list):
+            return {**value, "choices": tuple(value["choices"])}
         return value
 
     @model_validator(mode="after")
@@ -353,11 +397,27 @@ class Param(Model):
             try:
                 re.compile(self.pattern)
             except re.error as error:
-                raise ValueError(f"pattern is no regular expression: {error}") from None
-        if self.default is not None:
-            problem = misfit(self, self.default)
-            if problem:
-                raise ValueError(f"default {problem}")
+                told = f"pattern is no regular expression: {error}"
+                raise Misread((("pattern",), False, told)) from None
+        found: list[tuple[tuple[str | int, ...], bool, str]] = []
+        numeric = self.type in ("integer", "number")
+        for key, fits, told in (
+            ("pattern", self.type == "string", "only a string has a pattern"),
+            ("min", numeric, "only a number has a min"),
+            ("max", numeric, "only a number has a max"),
+        ):
+            if getattr(self, key) is not None and not fits:
+                found.append(((key,), False, told))
+        if self.min is not None and self.max is not None and self.min > self.max:
+            found.append((("max",), False, f"max {self.max:g} is below min {self.min:g}"))
+        bare = self.model_copy(update={"choices": None, "pattern": None, "min": None, "max": None})
+        for index, choice in enumerate(self.choices or ()):
+            if problem := misfit(bare, choice):
+                found.append((("choices", index), False, f"choice {problem}"))
+        if self.default is not None and not found and (problem := misfit(self, self.default)):
+            found.append((("default",), False, f"default {problem}"))
+        if found:
+            raise Misread(*found)
         return self
 
 
@@ -398,9 +458,9 @@ def misfit(param: Param, value: Any) -> str:
 class Batch(Model):
     """A whole batch document."""
 
-    name: str = ""
-    description: str = ""
-    params: dict[str, Param] = Field(default_factory=dict)
-    strategy: Strategy = Strategy()
-    env: EnvField = Field(default_factory=dict)
-    steps: dict[str, Step] = Field(min_length=1)
+    name: str = Field("", description="default: the file's name")
+    description: str = Field("", description="what it is for, in a line")
+    params: dict[str, Param] = Field(default_factory=dict, description="values that a run is given, by name")
+    strategy: Strategy = Field(Strategy(), description="how a run goes about its tasks")
+    env: EnvField = Field(default_factory=dict, description="environment of every command; templates")
+    steps: dict[str, Step] = Field(min_length=1, description="what is done, by name, in order")

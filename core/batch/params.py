@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,9 +50,10 @@ def _read(param: Param, value: Any) -> Any:
             return int(text) if text.removeprefix("-").isdecimal() and len(text) < 20 else value
         case "number":
             try:
-                return float(text)
+                number = float(text)
             except ValueError:
                 return value
+            return number if math.isfinite(number) else value
         case "boolean":
             return {"true": True, "false": False}.get(text.lower(), value)
         case "list":

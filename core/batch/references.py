@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from core.batch.model import Batch, Need, Step
-from core.batch.needs import effective_needs, find_cycle, transitive_needs
+from core.batch.needs import Reach, effective_needs, find_cycles
 from core.batch.selector import SelectorError, parse_selector
 from core.batch.yaml_source import Document
 from core.errors import Fault
@@ -27,6 +28,9 @@ class _Check:
         self.batch = batch
         self.document = document
         self.faults: list[Fault] = []
+        self.producers: dict[str, str] = {}
+        self.reach: Reach | None = None
+        """None where the needs are faulty: then what waits for what is not known."""
 
     def add(self, path: Path, message: str, hint: str = "", *, line: int = 1, offset: int = 0) -> None:
         """A fault at a path; `line` counts within a block scalar, `offset` within a scalar on one line."""
@@ -41,34 +45,41 @@ class _Check:
         self.faults.append(Fault(self.document.file, row, column, message, hint))
 
     def run(self) -> None:
-        sound = True
-        for name, step in self.batch.steps.items():
-            sound = self._needs(name, step) and sound
+        faulty = [name for name, step in self.batch.steps.items() if not self._needs(name, step)]
         needs = effective_needs(self.batch)
-        cycle = find_cycle(needs)
-        if len(cycle) > 2:
-            self.add(("steps", cycle[0], "needs"), f"steps need each other in a circle: {' → '.join(cycle)}")
-        producers: dict[str, str] = {}
+        cycles = find_cycles(needs)
+        for cycle in cycles:
+            self._cycle(cycle)
+        if not faulty and not cycles:
+            self.reach = Reach(needs)
         for name, step in self.batch.steps.items():
             if step.register_as is None:
                 continue
-            first = producers.setdefault(step.register_as.name, name)
+            first = self.producers.setdefault(step.register_as.name, name)
             if first != name:
                 self.add(
                     ("steps", name, "register"), f"step {first} registers {step.register_as.name!r} already"
                 )
         for key, text in self.batch.env.items():
-            self._template(("env", key), text, None, needs, producers, sound=False)
+            self._template(("env", key), text, None)
         for name, step in self.batch.steps.items():
             self._selector(name, step)
             for path, text in templates_of(step):
-                self._template(
-                    ("steps", name, *path), text, name, needs, producers, sound=sound and not cycle
-                )
+                self._template(("steps", name, *path), text, name)
             if step.when is not None:
-                self._condition(
-                    ("steps", name, "when"), step.when, name, needs, producers, sound=sound and not cycle
-                )
+                self._condition(("steps", name, "when"), step.when, name)
+
+    def _cycle(self, cycle: list[str]) -> None:
+        """At the need that leads on from the first of its steps that names its needs."""
+        told = f"steps need each other in a circle: {' → '.join(cycle)}"
+        hint = ""
+        if any(self.batch.steps[step].needs is None for step in cycle):
+            hint = "a step without `needs` needs the one before it"
+        for step, needed in pairwise(cycle):
+            for index, need in enumerate(self.batch.steps[step].needs or ()):
+                if need.step == needed:
+                    self.add(self._need_path(step, index), told, hint)
+                    return
 
     def _needs(self, name: str, step: Step) -> bool:
         sound = True
@@ -118,64 +129,48 @@ class _Check:
         path: Path,
         text: str,
         step: str | None,
-        needs: dict[str, tuple[Need, ...]],
-        producers: dict[str, str],
-        *,
-        sound: bool,
     ) -> None:
         try:
             uses = compile_text(text).uses
         except TemplateFault as error:
             self.add(path, error.message, line=error.line)
             return
-        self._uses(path, uses, step, needs, producers, sound=sound)
+        self._uses(path, uses, step)
 
-    def _condition(
-        self,
-        path: Path,
-        text: str,
-        step: str,
-        needs: dict[str, tuple[Need, ...]],
-        producers: dict[str, str],
-        *,
-        sound: bool,
-    ) -> None:
+    def _condition(self, path: Path, text: str, step: str) -> None:
         try:
             uses = compile_condition(text).uses
         except TemplateFault as error:
-            self.add(path, error.message)
+            self.add(path, error.message, line=error.line)
             return
-        self._uses(path, uses, step, needs, producers, sound=sound)
+        self._uses(path, uses, step)
 
-    def _uses(
-        self,
-        path: Path,
-        uses: Uses,
-        step: str | None,
-        needs: dict[str, tuple[Need, ...]],
-        producers: dict[str, str],
-        *,
-        sound: bool,
-    ) -> None:
+    def _uses(self, path: Path, uses: Uses, step: str | None) -> None:
         for name in sorted(uses.names - set(NAMES)):
             self.add(path, f"{name} is not defined in templates", _near(name, NAMES))
         for name in sorted(uses.params - set(self.batch.params)):
             self.add(path, f"there is no parameter {name!r}", _near(name, list(self.batch.params)))
         if step is None:
+            if uses.results:
+                told = "the env of the whole batch cannot use results: steps run before there are any"
+                self.add(path, told, "put it into the env of the step that needs it")
             return
+        in_undo = len(path) > 2 and path[2] == "undo"
         for name, elsewhere in [(name, False) for name in sorted(uses.registered)] + [
             (name, True) for _, name in sorted(uses.elsewhere, key=str)
         ]:
-            producer = producers.get(name)
+            producer = self.producers.get(name)
             if producer is None:
-                self.add(path, f"no step registers {name!r}", _near(name, list(producers)))
-            elif sound and producer not in transitive_needs(needs, step):
+                self.add(path, f"no step registers {name!r}", _near(name, list(self.producers)))
+            elif self.reach is None or (in_undo and producer == step):
+                continue
+            elif not self.reach.waits_for(step, producer):
                 self.add(
                     path,
                     f"{name!r} comes from step {producer}, which {step} does not wait for",
                     "add it to needs",
                 )
-            elif elsewhere and sound and not _waits_for_all(needs, step, producer):
+            elif elsewhere and not self.reach.waits_for_all(step, producer):
                 self.add(path, f"{name!r} of another server needs step {producer} with scope all")
 
 
@@ -200,20 +195,6 @@ def templates_of(step: Step) -> Iterator[tuple[Path, str]]:
             yield ("wait", "http", "url"), step.wait.http.url
             if step.wait.http.contains:
                 yield ("wait", "http", "contains"), step.wait.http.contains
-
-
-def _waits_for_all(needs: dict[str, tuple[Need, ...]], step: str, producer: str) -> bool:
-    """True when a barrier over all servers lies between the producer and the step."""
-    pending, seen = [step], {step}
-    while pending:
-        for need in needs[pending.pop()]:
-            behind = need.step == producer or producer in transitive_needs(needs, need.step)
-            if need.scope == "all" and behind:
-                return True
-            if behind and need.step not in seen:
-                seen.add(need.step)
-                pending.append(need.step)
-    return False
 
 
 def _near(name: str, known: Sequence[str]) -> str:

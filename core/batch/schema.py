@@ -5,9 +5,10 @@ It describes what a person may write, shorthands included.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from core.batch.model import Batch
+from core.batch.model import IDENTIFIER, NAME, Batch
 
 SHORTHANDS: dict[str, dict[str, Any]] = {
     "Guard": {"type": "string", "minLength": 1},
@@ -36,18 +37,32 @@ def batch_schema() -> dict[str, Any]:
         "description": "default: the step before, by strategy.order; [] for none",
         "anyOf": [{"$ref": "#/$defs/Need"}, {"type": "array", "items": {"$ref": "#/$defs/Need"}}],
     }
-    step["properties"]["ok_exit"] = {
-        "description": "exit statuses that count as success",
-        "anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}],
-    }
+    step["properties"]["ok_exit"] = _one_or_list(
+        "exit statuses that count as success", {"type": "integer", "minimum": 0, "maximum": 255}
+    )
     http = definitions["HttpSpec"]["anyOf"][1]
-    http["properties"]["status"] = step["properties"]["ok_exit"] | {"description": "statuses that count"}
+    http["properties"]["status"] = _one_or_list("statuses that count", {"type": "integer"})
+    wait = definitions["WaitSpec"]
+    wait["oneOf"] = [{"required": [what]} for what in ("port", "command", "http")]
+    upload = definitions["UploadSpec"]
+    upload["properties"]["mode"]["default"] = "0644"
+    definitions["Strategy"]["properties"]["max_failures"]["default"] = 0
+    schema["properties"]["steps"]["propertyNames"] = {"pattern": _as_schema(NAME)}
+    schema["properties"]["params"]["propertyNames"] = {"pattern": _as_schema(IDENTIFIER)}
     _clean(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Windlass batch",
         **{key: value for key, value in schema.items() if key != "title"},
     }
+
+
+def _one_or_list(description: str, item: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "anyOf": [item, {"type": "array", "items": item}]}
+
+
+def _as_schema(pattern: re.Pattern[str]) -> str:
+    return "^" + pattern.pattern.removesuffix(r"\Z") + "$"
 
 
 def _clean(definition: dict[str, Any]) -> None:
@@ -58,8 +73,8 @@ def _clean(definition: dict[str, Any]) -> None:
             del properties[name]
         for value in properties.values():
             value.pop("title", None)
-            if value.get("default", ...) is None:
-                value.pop("default")
+            if value.get("default", ...) is None or isinstance(value.get("default"), dict):
+                value.pop("default")  # what a model fills in is no form that a person would write
             options = value.get("anyOf")
             if isinstance(options, list):
                 value["anyOf"] = [option for option in options if option != {"type": "null"}]

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from core.errors import InputError
+
 TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
 MAX_TOKENS = 1000
 KINDS = ("group", "label", "name", "provider")
@@ -32,12 +34,14 @@ class SelectorTarget(Protocol):
     def labels(self) -> Mapping[str, str]: ...
 
 
-class SelectorError(Exception):
-    """A selector that cannot be read; `offset` counts characters from 0 within its text."""
+class SelectorError(InputError):
+    """A selector that cannot be read; `offset` counts characters from 0 within its text.
+
+    Bad input wherever it comes from: a document, or a selector given on the command line.
+    """
 
     def __init__(self, message: str, offset: int) -> None:
         super().__init__(message)
-        self.message = message
         self.offset = offset
 
 

@@ -2,16 +2,17 @@
 
 A document is read as a stream of events and built without recursion into nodes that remember where they
 stand. Refused, each with its position: duplicate keys, tags, merge keys, keys that are not scalars,
-aliases that hold themselves, several documents, and whatever exceeds the caps on bytes, depth, aliases and
-expanded nodes (an alias counts as everything it stands for). Plain scalars follow YAML 1.2's core schema:
-`no` and `012` are not what YAML 1.1 made of them.
+aliases that hold themselves, several documents, YAML 1.1, characters that no text may hold, and whatever
+exceeds the caps on bytes, depth, aliases and expanded nodes (an alias counts as everything it stands for,
+in depth too). Plain scalars follow YAML 1.2's core schema: `no` and `012` are not what YAML 1.1 made of them.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -35,7 +36,10 @@ BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": F
 INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 OTHER_BASE = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-INTEGER_DIGITS = 300
+NUMBER_DIGITS = 18
+"""A longer number is no count, port or time of anything; it stays text."""
+UNQUOTED = "{{ … }} without quotes is a mapping to YAML"
+NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +66,20 @@ class Node:
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
     entries: list[Node] = field(default_factory=list)
     size: int = 1
+    height: int = 0  # of collections, the deepest chain of them, itself included
 
 
 class Document:
-    """A parsed document: plain data, and the position of each part of it."""
+    """A parsed document: plain data, and the position of each part of it.
 
-    def __init__(self, root: Node, text: str, file: str) -> None:
+    `faults` are those that left the rest of the document readable, when it came from `read`.
+    """
+
+    def __init__(self, root: Node, text: str, file: str, faults: tuple[Fault, ...] = ()) -> None:
         self.root = root
         self.text = text
         self.file = file
+        self.faults = faults
 
     def data(self) -> Any:
         """Plain dicts, lists and scalars. Aliased parts are separate copies."""
@@ -118,30 +127,43 @@ class Document:
 
 def parse(text: str, file: str, limits: Limits | None = None) -> Document:
     """Parses one document. Raises InputError with every fault that can be told."""
+    document = read(text, file, limits)
+    if document.faults:
+        raise _refused(list(document.faults))
+    return document
+
+
+def read(text: str, file: str, limits: Limits | None = None) -> Document:
+    """Parses one document as far as it can be understood; what is wrong with it is in its `faults`.
+
+    Raises InputError, with every fault so far, where reading on makes no sense.
+    """
     limits = limits or Limits()
     if len(text) > limits.max_bytes or len(text.encode("utf-8", "surrogatepass")) > limits.max_bytes:
         raise _refused([Fault(file, 0, 0, f"more than {limits.max_bytes} bytes")])
-    builder = _Builder(file, text, limits)
+    source = text.removeprefix("\ufeff")
+    builder = _Builder(file, source, limits)
     try:
-        for event in YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")):
+        for event in YAML(typ="safe", pure=True).parse(source):
             builder.take(event)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         problem = " ".join(str(error.problem or error.context or "not YAML").split())
-        builder.faults.append(
-            Fault(file, line, column, f"not YAML: {problem}", _syntax_hint(text, line, problem))
-        )
+        fault = Fault(file, line, column, f"not YAML: {problem}", _syntax_hint(source, line, problem))
+        before = builder.faults[-1] if builder.faults else None
+        if before is None or before.message != UNQUOTED or before.line != line:  # else it is the same mistake
+            builder.faults.append(fault)
     except _TooMuch as error:
         builder.faults.append(error.fault)
     except (YAMLError, ValueError, RecursionError) as error:
-        told = " ".join(str(error).split())[:300]
-        builder.faults.append(Fault(file, *_position_of(error, text), f"not YAML: {told}"))
-    if builder.faults:
-        raise _refused(builder.faults)
-    if builder.root is None:
-        raise _refused([Fault(file, 1, 1, "the document is empty")])
-    return Document(builder.root, text, file)
+        builder.faults.append(_unreadable(error, file, source, builder.place))
+    else:
+        if builder.root is not None:
+            return Document(builder.root, source, file, tuple(builder.faults))
+        if not builder.faults:
+            builder.faults.append(Fault(file, 1, 1, "the document is empty"))
+    raise _refused(builder.faults)
 
 
 class _TooMuch(Exception):
@@ -160,6 +182,8 @@ class _Open:
     key: str | None = None
     key_place: tuple[int, int] = (0, 0)
     skip: bool = False  # the value of a refused key is read and dropped
+    as_key: bool = False  # a collection where a key belongs: read and dropped
+    template_at: int = -1  # the offset of an unquoted {{ }}, which is kept as the text that was meant
 
 
 class _Builder:
@@ -167,31 +191,34 @@ class _Builder:
         self.root: Node | None = None
         self.faults: list[Fault] = []
         self._file = file
-        self._lines = text.splitlines()
+        self._text = text
         self._limits = limits
         self._stack: list[_Open] = []
         self._anchors: dict[str, Node | None] = {}  # None while the anchored part is being built
         self._aliases = 0
         self._nodes = 0
         self._documents = 0
+        self.place = (1, 1)  # what was read last
 
     def take(self, event: Any) -> None:
+        self.place = (event.start_mark.line + 1, event.start_mark.column + 1)
         match event:
             case ScalarEvent():
                 self._scalar(event)
             case MappingStartEvent() | SequenceStartEvent():
                 self._start(event)
             case MappingEndEvent() | SequenceEndEvent():
-                opened = self._stack.pop()
-                if opened.anchor:
-                    self._anchors[opened.anchor] = opened.node
-                self._place(opened.node)
+                self._end(event)
             case AliasEvent():
                 self._alias(event)
             case DocumentStartEvent():
                 self._documents += 1
                 if self._documents == 2:
                     raise _TooMuch(self._fault(event, "a second document: one file holds one document"))
+                if event.version not in (None, (1, 2)):
+                    version = ".".join(map(str, event.version))
+                    hint = "take the %YAML line away"
+                    self.faults.append(self._fault(event, f"YAML {version} is not read, only YAML 1.2", hint))
 
     def _fault(self, event: Any, message: str, hint: str = "") -> Fault:
         return Fault(self._file, event.start_mark.line + 1, event.start_mark.column + 1, message, hint)
@@ -204,6 +231,10 @@ class _Builder:
     def _scalar(self, event: Any) -> None:
         self._tagged(event)
         plain = event.style is None or event.style == ""
+        if (bad := NO_TEXT.search(event.value)) is not None:
+            named = "NUL" if bad[0] == "\0" else f"half a character (U+{ord(bad[0]):04X})"
+            self.faults.append(self._fault(event, f"a text cannot hold {named}"))
+            event.value = NO_TEXT.sub("\ufffd", event.value)
         node = Node(
             event.start_mark.line + 1,
             event.start_mark.column + 1,
@@ -222,6 +253,9 @@ class _Builder:
     def _key(self, event: Any, plain: bool) -> None:
         opened = self._stack[-1]
         name = str(event.value)
+        if opened.as_key or opened.template_at >= 0:
+            opened.key, opened.skip = name, True
+            return
         place = (event.start_mark.line + 1, event.start_mark.column + 1)
         if plain and name == "<<":
             self.faults.append(self._fault(event, "merge keys (<<) are not allowed", "write the keys out"))
@@ -237,25 +271,55 @@ class _Builder:
         mapping = isinstance(event, MappingStartEvent)
         flow = bool(event.flow_style)
         if self._stack and self._stack[-1].node.kind == "mapping" and self._stack[-1].key is None:
-            line = event.start_mark.line
-            source = self._lines[line].strip() if line < len(self._lines) else ""
-            if mapping and flow and self._stack[-1].flow:
-                key, colon, value = source.partition(": ")
-                quoted = f"{key}{colon}'{value}'" if colon else f"'{source}'"
-                raise _TooMuch(
-                    self._fault(
-                        event, "{{ … }} without quotes is a mapping to YAML", f"write it quoted: {quoted}"
-                    )
-                )
-            raise _TooMuch(self._fault(event, "a key must be a plain word, not a mapping or a list"))
+            self._collection_as_key(event, mapping=mapping)
+            as_key = True
+        else:
+            as_key = False
         if len(self._stack) >= self._limits.depth:
             raise _TooMuch(self._fault(event, f"nested deeper than {self._limits.depth} levels"))
         node = Node(
-            event.start_mark.line + 1, event.start_mark.column + 1, "mapping" if mapping else "sequence"
+            event.start_mark.line + 1,
+            event.start_mark.column + 1,
+            "mapping" if mapping else "sequence",
+            height=1,
         )
         if event.anchor:
             self._anchors[event.anchor] = None
-        self._stack.append(_Open(node, event.anchor, flow))
+        self._stack.append(_Open(node, event.anchor, flow, as_key=as_key))
+
+    def _end(self, event: Any) -> None:
+        opened = self._stack.pop()
+        node = opened.node
+        if opened.as_key:
+            around = self._stack[-1]
+            around.key, around.skip = "", True
+            return
+        if opened.template_at >= 0:
+            node = Node(
+                node.line, node.column, "scalar", self._text[opened.template_at : event.end_mark.index]
+            )
+        if opened.anchor:
+            self._anchors[opened.anchor] = node
+        self._place(node)
+
+    def _collection_as_key(self, event: Any, *, mapping: bool) -> None:
+        """A mapping or list where a key belongs: mostly the inner half of an unquoted {{ }}."""
+        around = self._stack[-1]
+        start = event.start_mark.index - 1
+        if any(opened.as_key or opened.template_at >= 0 for opened in self._stack):
+            return  # part of something that was told already
+        if mapping and around.flow and self._text.startswith("{{", start) and not around.node.keys:
+            around.template_at = start
+            line = self._text[self._text.rfind("\n", 0, start) + 1 :].partition("\n")[0]
+            column = event.start_mark.column - 1
+            before, value = line[:column].lstrip(), line[column:].rstrip()
+            hint = "quote it, from {{ to }}"
+            if not any(opened.flow for opened in self._stack[:-1]) and ("'" not in value or '"' not in value):
+                hint = f"write it quoted: {before}" + (f'"{value}"' if "'" in value else f"'{value}'")
+            fault = self._fault(event, UNQUOTED, hint)
+            self.faults.append(replace(fault, column=column + 1))
+        else:
+            self.faults.append(self._fault(event, "a key must be a plain word, not a mapping or a list"))
 
     def _alias(self, event: Any) -> None:
         self._aliases += 1
@@ -268,6 +332,8 @@ class _Builder:
             raise _TooMuch(self._fault(event, f"alias *{event.anchor} {told}"))
         if self._stack and self._stack[-1].node.kind == "mapping" and self._stack[-1].key is None:
             raise _TooMuch(self._fault(event, "an alias cannot be a key"))
+        if len(self._stack) + target.height > self._limits.depth:
+            raise _TooMuch(self._fault(event, f"nested deeper than {self._limits.depth} levels"))
         self._place(target, aliased=True)
 
     def _place(self, node: Node, *, aliased: bool = False) -> None:
@@ -284,11 +350,13 @@ class _Builder:
         if around.kind == "sequence":
             around.entries.append(node)
             around.size += node.size
+            around.height = max(around.height, node.height + 1)
             return
         if opened.key is not None and not opened.skip:
             around.items[opened.key] = node
             around.keys[opened.key] = opened.key_place
             around.size += node.size
+            around.height = max(around.height, node.height + 1)
         opened.key, opened.skip = None, False
 
 
@@ -300,12 +368,12 @@ def _resolve(text: str) -> Scalar:
         return BOOLEANS[text]
     first = text[0]
     if first.isdigit() or first in "+-.":
-        if INTEGER.match(text) and len(text) <= INTEGER_DIGITS:
-            return int(text)
+        if INTEGER.match(text):
+            return int(text) if len(text) <= NUMBER_DIGITS else text
         if OTHER_BASE.match(text):
-            return int(text[2:], 8 if text[1] == "o" else 16)
-        if FLOAT.match(text):
-            return float(text)
+            return int(text[2:], 8 if text[1] == "o" else 16) if len(text) <= NUMBER_DIGITS else text
+        if FLOAT.match(text) and math.isfinite(number := float(text)):
+            return number
     return text
 
 
@@ -330,13 +398,17 @@ def _syntax_hint(text: str, line: int, problem: str) -> str:
     return ""
 
 
-def _position_of(error: Exception, text: str) -> tuple[int, int]:
-    """Where a character stands that YAML does not allow."""
+def _unreadable(error: Exception, file: str, text: str, near: tuple[int, int]) -> Fault:
+    """A character that YAML does not allow, or an escape that stands for none."""
     position = getattr(error, "position", None)
-    if not isinstance(position, int):
-        return (1, 1)
-    before = text[:position]
-    return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+    if isinstance(position, int) and position < len(text):
+        before = text[:position]
+        line, column = before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+        return Fault(
+            file, line, column, f"not YAML: the character U+{ord(text[position]):04X} is not allowed"
+        )
+    told = " ".join(str(error).split())[:300]
+    return Fault(file, *near, f"not YAML: after this place, {told}")
 
 
 def _refused(faults: list[Fault]) -> InputError:

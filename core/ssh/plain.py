@@ -40,13 +40,24 @@ class Receiver:
     def __init__(self, marker: str) -> None:
         self.sink: OutputSink | None = None
         self.on_line: Callable[[bool, bytes], None] | None = None
-        self.offsets = {Stream.STDOUT: 0, Stream.STDERR: 0}
-        self.expect(marker)
-
-    def expect(self, marker: str) -> None:
-        """What follows begins with another marker."""
         self.marker = marker
         self.streams = {stream: shell.MarkedStream(marker) for stream in Stream}
+        self.offsets = dict.fromkeys(Stream, 0)
+
+    def expect(self, marker: str) -> None:
+        """What follows begins with another marker; what came without one is still noise."""
+        self.marker = marker
+        self.streams = {
+            stream: shell.MarkedStream(marker, b"" if marked.line is not None else marked.noise)
+            for stream, marked in self.streams.items()
+        }
+        self.offsets = dict.fromkeys(Stream, 0)
+
+    @property
+    def noise(self) -> bytes:
+        """What somebody else said where a marker was waited for."""
+        parts = (shell.foreign(marked.noise) for marked in self.streams.values() if marked.line is None)
+        return b"\n".join(part for part in parts if part)
 
     def __call__(self, is_stderr: bool, data: bytes) -> None:
         """Bytes arrived."""
@@ -73,15 +84,14 @@ class Receiver:
 
     def words(self) -> str:
         """The last lines of what came instead of a marker, for a person."""
-        noise = b"\n".join(marked.noise for marked in self.streams.values())
-        lines = [line.strip() for line in display_lines(noise[-4096:]) if line.strip()]
+        lines = [line.strip() for line in display_lines(self.noise[-4096:]) if line.strip()]
         return display_line("; ".join(lines[-3:]), max_chars=300)
 
     def deliver_noise(self) -> None:
         """Hands over what came instead of a command: the words of whoever refused to run it."""
         for stream, marked in self.streams.items():
-            if marked.line is None and marked.noise:
-                self.deliver(stream, marked.noise)
+            if marked.line is None and (noise := shell.foreign(marked.noise)):
+                self.deliver(stream, noise)
 
 
 class PlainCommands:
@@ -176,12 +186,11 @@ class PlainCommands:
         receiver = ready[1] if ready is not None else Receiver(marker)
 
         opened_with = receiver.marker
-        before = receiver.streams[Stream.STDERR].noise
 
         def reported(is_stderr: bool, line: bytes) -> None:
             if is_stderr:
-                # Said on the same stream, before this report; perhaps already when the channel was prepared.
-                said = before + receiver.streams[Stream.STDERR].noise
+                # Said on the same stream and before this, perhaps already when the channel was prepared.
+                said = receiver.streams[Stream.STDERR].noise
                 running.started = shell.parse_started(line)
                 running.own_group = shell.leads_group(said, opened_with)
                 running.reported.set()
@@ -223,7 +232,7 @@ class PlainCommands:
         answer = self._answer(channel.session.ending, receiver, lingering)
         if answer is not None:
             return answer
-        if ready is not None and not any(marked.noise for marked in receiver.streams.values()):
+        if ready is not None and not receiver.noise:
             raise _ReadyWasDead
         receiver.deliver_noise()
         return _refused(channel.session.ending, receiver, command)

@@ -86,6 +86,11 @@ def leads_group(noise: bytes, marker: str) -> bool:
     return f"{_LEADS}{marker}".encode() in noise
 
 
+def foreign(noise: bytes) -> bytes:
+    """Noise without our own lines."""
+    return re.sub(rb"%b[0-9a-f]{32}\n" % _LEADS.encode(), b"", noise)
+
+
 def sudo_line(shell: str, user: str) -> bytes:
     """Line 2. Raises NotExpressible for a name that no user can have."""
     if not _USER.fullmatch(user):
@@ -173,13 +178,14 @@ def parse_boot_id(line: bytes) -> str:
 class MarkedStream:
     """A stream in which our line comes first: what stands before it is noise of start-up files.
 
-    `feed` returns what belongs to the command. Noise is bounded; its end is kept in `noise`.
+    `feed` returns what belongs to the command. Noise is bounded; its end is kept in `noise`. A stream
+    that waited for another marker before hands its noise on.
     """
 
-    def __init__(self, marker: str) -> None:
+    def __init__(self, marker: str, noise: bytes = b"") -> None:
         self._wanted = marker_bytes(marker)
-        self._before: bytearray | None = bytearray()
-        self.noise = b""
+        self._before: bytearray | None = bytearray(noise)
+        self.noise = noise
         self.line: bytes | None = None
 
     def feed(self, data: bytes) -> bytes:
