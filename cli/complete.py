@@ -69,7 +69,8 @@ def complete_params(ctx: click.Context, param: click.Parameter, incomplete: str)
     """`NAME=` of the batch that is on the command line, then its choices."""
 
     def find() -> list[CompletionItem]:
-        name = str(ctx.params.get("batch") or "")
+        # While an option waits for its value, what came before it is left in the arguments.
+        name = str(ctx.params.get("batch") or next(iter(ctx.args), ""))
         found = next(batch for batch in _ask(lambda engine: engine.batches()) if batch.name == name)
         items = []
         for known in found.params:

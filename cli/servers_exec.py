@@ -153,6 +153,9 @@ def _write(folder: Path, document: str) -> Path:
     private_folder(folder)
     for old in sorted(folder.glob("exec-*.yaml"))[: -KEPT + 1]:
         old.unlink(missing_ok=True)
-    path = folder / f"exec-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 10**6:06d}.yaml"
+    path = (
+        folder
+        / f"exec-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() // 1000 % 10**6:06d}.yaml"
+    )
     write_atomically(path, document.encode())
     return path

@@ -165,6 +165,7 @@ class WindlassApp(App[int]):
             self.hang_up()
         elif getattr(driver, "can_draw_anew", False):
             driver.dropped = False
+            self._repaint()
 
     def hang_up(self) -> None:
         """The terminal is gone, or a signal says so: ends the interface without asking."""

@@ -63,14 +63,11 @@ def _undo_in_doubt(task: TaskInfo) -> list[Choice]:
 def _failed(task: TaskInfo, run: RunInfo) -> list[Choice]:
     choices: list[Choice] = []
     if not actions.why_not_retry(run):
-        risk = ", though it may have run already" if task.may_have_run else ""
+        told = f"runs again on {task.server}; what it had blocked opens again"
+        if task.may_have_run:
+            told = f"runs again on {task.server}, though it may have run already"
         choices.append(
-            Choice(
-                "retry-task",
-                "Retry this task",
-                f"runs again on {task.server}{risk}; what it blocked opens again",
-                role="warning" if risk else "",
-            )
+            Choice("retry-task", "Retry this task", told, role="warning" if task.may_have_run else "")
         )
         failed = actions.count(run, *FAILING)
         if failed > 1:

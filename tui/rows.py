@@ -24,6 +24,8 @@ SERVER_SIGNS: Mapping[str, Sign] = {
     "error": Sign("✗", "x", "error", "error"),
     "unknown": Sign("○", ".", "unknown", "muted"),
 }
+SPEAKING = {*FAILING, TaskState.IN_DOUBT, TaskState.BLOCKED, TaskState.SKIPPED, TaskState.CANCELLED}
+"""States that are explained by their reason rather than by the last line of output."""
 BAR_CELLS = 16
 COUNT_CELLS = 9
 
@@ -203,13 +205,9 @@ def task_note(task: TaskInfo) -> str:
         if task.phase is not None and task.phase.word == "back-off":
             return f"back-off: {task.why}" if task.why else "back-off before the next try"
         return task.last_line or phase
-    if task.state in {
-        *FAILING,
-        TaskState.IN_DOUBT,
-        TaskState.BLOCKED,
-        TaskState.SKIPPED,
-        TaskState.CANCELLED,
-    }:
+    if task.state is TaskState.FAILED and task.why and task.last_line not in task.why:
+        return f"{task.why}: {task.last_line}"
+    if task.state in SPEAKING:
         return task.why or task.last_line
     return task.last_line or (task.why if task.state is TaskState.IN_PLACE else "")
 

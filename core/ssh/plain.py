@@ -185,7 +185,7 @@ class PlainCommands:
         """One try, over the channel that was kept ready or a new one. Raises _ReadyWasDead."""
         receiver = ready[1] if ready is not None else Receiver(marker)
 
-        opened_with = receiver.marker
+        opened_with, heard = receiver.marker, receiver.noise
 
         def reported(is_stderr: bool, line: bytes) -> None:
             if is_stderr:
@@ -232,7 +232,7 @@ class PlainCommands:
         answer = self._answer(channel.session.ending, receiver, lingering)
         if answer is not None:
             return answer
-        if ready is not None and not receiver.noise:
+        if ready is not None and receiver.noise == heard:
             raise _ReadyWasDead
         receiver.deliver_noise()
         return _refused(channel.session.ending, receiver, command)

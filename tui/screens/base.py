@@ -171,7 +171,7 @@ class Keyed(Screen[Result], Generic[Result]):
             widget.border_title = Content(title)
             widget.border_subtitle = Content(subtitle)
 
-    def write(self, selector: str, lines: Sequence[Spans]) -> None:
+    def set_text(self, selector: str, lines: Sequence[Spans]) -> None:
         """The text of a `Static`, drawn again only where it differs."""
         told = tuple(tuple(line) for line in lines)
         if self._texts.get(selector) != told:

@@ -123,7 +123,7 @@ class DecideScreen(Live[None]):
         )
         if not explained.certain and not explained.unknown:
             facts = self._facts("Known", explained.sentences, "")
-        self.write("#facts-text", facts)
+        self.set_text("#facts-text", facts)
         await self._tail.show(self.number, task)
         style = look(self)
         title = style.own(f"{style.text(task.server)} · last {LAST_LINES} lines")

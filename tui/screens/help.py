@@ -63,7 +63,7 @@ class HelpSheet(Sheet[None]):
 
     def _draw(self) -> None:
         width = self.query_one("#help").size.width - 4
-        self.write("#help-text", self._lines(width))
+        self.set_text("#help-text", self._lines(width))
 
     def _lines(self, width: int) -> list[Spans]:
         style = look(self)

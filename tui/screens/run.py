@@ -304,11 +304,11 @@ class RunScreen(Live[None]):
         hint = run_text.trust_hint(task.why)
         if hint:
             lines.insert(0 if narrow else len(lines), hint)
-        self.write("#why", lines)
+        self.set_text("#why", lines)
         if self.run_info is not None:
             folder = self.session.workspace.path if self.session.workspace else ""
             about = run_text.about_run(self.run_info, self.steps.chosen, folder, look(self), width)
-            self.write("#about", about)
+            self.set_text("#about", about)
 
     def _show_follow(self) -> None:
         style = look(self)

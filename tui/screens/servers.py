@@ -128,7 +128,7 @@ class ServersScreen(Live[None]):
     def _show_detail(self) -> None:
         server = self.table.chosen
         self.entitle("#detail", look(self).text(server.name) if server else "")
-        self.write("#detail", self._detail(server) if server else [])
+        self.set_text("#detail", self._detail(server) if server else [])
 
     def _detail(self, server: ServerInfo) -> list[Spans]:
         clean = look(self).text

@@ -78,7 +78,7 @@ class FaultsSheet(Sheet[None]):
         style = look(self)
         self.entitle("#sheet", style.own(self._title))
         lines = fault_lines(self._faults, style.text)
-        self.write("#fault-text", lines)
+        self.set_text("#fault-text", lines)
         self.query_one("#faults").focus()
 
 

@@ -13,7 +13,7 @@ import pytest
 from core.engine.executor import Command, Ended, InDoubt, NotStarted, Unreachable
 from core.ssh.settings import SshSettings
 from tests.e2e.ssh.lab import Recorder, eventually, laboratory, new_ref
-from tests.support.sshd import Sshd, alive
+from tests.support.sshd import Sshd, alive, children
 
 
 def kill_sessions(sshd: Sshd, number: int = signal.SIGKILL) -> None:
@@ -96,15 +96,15 @@ async def test_a_silent_command_is_not_taken_for_a_dead_connection(sshd: Sshd) -
         assert (answer, recorder.out) == (Ended(0), b"alive\n")
 
 
-async def test_the_shell_kept_ready_may_die_without_harm(sshd: Sshd) -> None:
+@pytest.mark.parametrize("noise", ["", "echo noise; echo noise >&2\n"])
+async def test_the_shell_kept_ready_may_die_without_harm(sshd: Sshd, noise: str) -> None:
+    (sshd.home / ".bashrc").write_text(noise)
     async with laboratory(sshd.server()) as lab:
         await lab.executor.open(lab.server)
         connection = lab.executor._pool.current(lab.server)
         assert connection is not None
         ready = getattr(connection.prepared, "_ready")[0]  # noqa: B009
         (session,) = sshd.sessions()
-        from tests.support.sshd import children
-
         for pid in children(session):
             os.kill(pid, signal.SIGKILL)
         # Whether it is noticed before the hand-over or after, nothing ran and a new channel is used.

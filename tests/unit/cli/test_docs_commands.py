@@ -82,11 +82,11 @@ def test_the_line_parses(page: Path, line: str) -> None:
                     return  # the command is spoken of
                 command.make_context(context.info_name, words, parent=context.parent)
                 return
+            if not words:
+                return  # the group is spoken of
             parser_context = click.Context(command, parent=context.parent, info_name=context.info_name)
             command.parse_args(parser_context, words)
             rest = [*parser_context._protected_args, *parser_context.args]
-            if not rest:
-                return  # a group is spoken of
             name, found, words = command.resolve_command(parser_context, rest)
             assert found is not None
             command, context = found, click.Context(found, parent=parser_context, info_name=name)  # type: ignore[assignment]

@@ -52,11 +52,21 @@ async def followed(lab: Lab, meanwhile: Callable[[Engine, int], Awaitable[None]]
         return status
 
 
+async def heard(capsys: pytest.CaptureFixture[str]) -> str:
+    """Returns once the signal was taken into account, with what was told until then."""
+    told = ""
+    while "Once more stops at once" not in told:
+        await asyncio.sleep(0)
+        told += capsys.readouterr().err
+    return told
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_lets_tasks_in_flight_end(
     lab: Lab, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
     lab.batch(BATCH)
+    told: list[str] = []
 
     async def work() -> Exit:
         release = asyncio.Event()
@@ -64,15 +74,14 @@ def test_the_first_signal_lets_tasks_in_flight_end(
 
         async def interrupt(engine: Engine, run: int) -> None:
             os.kill(os.getpid(), number)
-            await asyncio.sleep(0)
+            told.append(await heard(capsys))
             release.set()
 
         return await followed(lab, interrupt)
 
     assert perform(work()) is Exit.INTERRUPTED
-    told = capsys.readouterr().err
-    assert ("Ctrl-C" if number is signal.SIGINT else number.name) in told
-    assert "windlass runs resume 1" in told
+    assert ("Ctrl-C" if number is signal.SIGINT else number.name) in told[0]
+    assert "windlass runs resume 1" in capsys.readouterr().err
     assert lab.memory.effects == ["one@a run 1: a"]
 
     async def states() -> dict[str, str]:
@@ -93,8 +102,7 @@ def test_the_second_signal_stops_at_once_and_leaves_doubt(
 
         async def interrupt(engine: Engine, run: int) -> None:
             os.kill(os.getpid(), signal.SIGINT)
-            while "Once more stops at once" not in capsys.readouterr().err:
-                await asyncio.sleep(0)
+            await heard(capsys)
             os.kill(os.getpid(), signal.SIGINT)
 
         return await followed(lab, interrupt)
