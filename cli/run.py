@@ -12,7 +12,7 @@ from cli.actor import actor
 from cli.exits import Exit
 from cli.launch import owner, perform, reader
 from cli.options import batch_arguments, follow_options, workspace_folder, workspace_option
-from cli.terminal import interactive, say
+from cli.terminal import confirm, interactive, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ async def start(engine: Engine, request: RunRequest, how: Following, *, ask: boo
     say(planview.headline(plan))
     for line in planview.notices(plan):
         say(line)
-    if ask and not click.confirm("Start this run?", err=True):
+    if ask and not confirm("Start this run?"):
         say("nothing was started")
         return Exit.NEEDS_PERSON
     asked = replace(request, digest=plan.digest)

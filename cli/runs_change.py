@@ -12,7 +12,7 @@ from cli.complete import complete_runs, complete_steps
 from cli.exits import Exit, status_of
 from cli.launch import owner, perform
 from cli.options import follow_options, selector_option, workspace_option
-from cli.terminal import interactive, say
+from cli.terminal import confirm, interactive, say
 
 if TYPE_CHECKING:
     from cli.follow import Following
@@ -166,7 +166,7 @@ async def _end(
 
     async with owner() as engine:
         run = await pick(engine, number, resumable, what)
-        if ask and interactive() and not click.confirm(ask.format(run.number), err=True):
+        if ask and interactive() and not confirm(ask.format(run.number)):
             say("nothing was changed")
             return Exit.NEEDS_PERSON
         return await act_and_follow(engine, lambda: act(engine, run.number), how)
@@ -204,7 +204,7 @@ async def _rollback(
         kept = [step.name for step in await engine.steps(run.number) if step.irreversible]
         if kept:
             say(f"irreversible, stays as it is: {', '.join(kept)}")
-        if not yes and interactive() and not click.confirm(f"Roll back run {run.number}?", err=True):
+        if not yes and interactive() and not confirm(f"Roll back run {run.number}?"):
             say("nothing was changed")
             return Exit.NEEDS_PERSON
 

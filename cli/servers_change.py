@@ -11,7 +11,7 @@ from cli.complete import complete_servers
 from cli.exits import Exit
 from cli.launch import perform, reader
 from cli.options import command, workspace_option
-from cli.terminal import clean, interactive, note, out, say
+from cli.terminal import clean, confirm, interactive, note, out, say
 
 
 @click.command()
@@ -86,7 +86,7 @@ async def _trust(name: str, fingerprint: str | None) -> Exit:
                     "without a terminal the fingerprint must be given",
                     hint=f"if it is the server's own: {how}",
                 )
-            if not click.confirm("Is this the server's own key?", err=True):
+            if not confirm("Is this the server's own key?"):
                 say("nothing was stored")
                 return Exit.NEEDS_PERSON
         await engine.trust(key, actor=actor())

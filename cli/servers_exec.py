@@ -22,7 +22,7 @@ from cli.exits import Exit
 from cli.launch import owner, perform
 from cli.options import follow_options, workspace_folder, workspace_option
 from cli.selectors import as_selector
-from cli.terminal import interactive, say
+from cli.terminal import confirm, interactive, say
 
 if TYPE_CHECKING:
     from cli.follow import Following
@@ -103,7 +103,7 @@ async def _exec(
             raise InputError("; ".join(told), hint=error.faults[0].hint) from error
         if ask:
             names = " ".join(plan.servers)
-            if not click.confirm(f"Run it on {len(plan.servers)} servers ({names[:200]})?", err=True):
+            if not confirm(f"Run it on {len(plan.servers)} servers ({names[:200]})?"):
                 say("nothing was started")
                 path.unlink()
                 return Exit.NEEDS_PERSON

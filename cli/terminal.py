@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
@@ -28,6 +29,18 @@ lost: list[str] = []
 def interactive() -> bool:
     """True where a person can be asked: stdin and stderr are a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str) -> bool:
+    """Asks on stderr; anything but yes is no. Ctrl-C ends the program, also inside an event loop."""
+    import click
+
+    # An event loop would only note the signal and leave the question standing.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(question, err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def full_screen() -> bool:

@@ -16,6 +16,8 @@ from core.engine.api import Engine
 from core.engine.open import open_engine
 from core.workspace.template import create_workspace
 from tui.app import WindlassApp
+from tui.screens.run import RunScreen
+from tui.screens.start import StartSheet
 
 TARGET = Path(__file__).parent / "pictures" / "run.svg"
 SIZE = (120, 36)
@@ -43,16 +45,18 @@ async def main() -> None:
 async def _picture(engine: Engine) -> None:
     app = WindlassApp(engine, actor=ACTOR, batch=BATCH, ascii_only=False)
     async with app.run_test(size=SIZE) as pilot:
-        while not await engine.runs():
-            # Pressed until the start sheet has its plan; a second start of the same run is refused.
-            await pilot.press("s")
-            await pilot.pause(0.5)
-        run = (await engine.runs())[0]
-        await _printed(engine, run.number)
+        while not isinstance(app.screen, StartSheet):
+            await pilot.pause(0.1)
+        await app.screen.planned.wait()
+        await pilot.press("s")
+        while not isinstance(app.screen, RunScreen):
+            await pilot.pause(0.1)
+        number = app.screen.number
+        await _printed(engine, number)
         await pilot.pause(0.5)
         TARGET.parent.mkdir(exist_ok=True)
         TARGET.write_text(app.export_screenshot(title="windlass"), "utf-8")
-        await engine.wait(run.number)
+        await engine.wait(number)
 
 
 async def _printed(engine: Engine, run: int) -> None:

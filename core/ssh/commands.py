@@ -30,14 +30,12 @@ class Hello:
 class Running:
     """A command of this process: about to be handed over, running, or ended and not forgotten yet.
 
-    `own_group` is True once the server said that the command's process group is nobody else's.
     `called_off` is set by a stop that comes before the hand-over, which then never happens.
     """
 
     sudo: str | None
     handed_over: bool = False
     called_off: bool = False
-    own_group: bool = False
     started: Started | None = None
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False

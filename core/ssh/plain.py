@@ -56,7 +56,7 @@ class Receiver:
     @property
     def noise(self) -> bytes:
         """What somebody else said where a marker was waited for."""
-        parts = (shell.foreign(marked.noise) for marked in self.streams.values() if marked.line is None)
+        parts = (marked.noise for marked in self.streams.values() if marked.line is None)
         return b"\n".join(part for part in parts if part)
 
     def __call__(self, is_stderr: bool, data: bytes) -> None:
@@ -90,8 +90,8 @@ class Receiver:
     def deliver_noise(self) -> None:
         """Hands over what came instead of a command: the words of whoever refused to run it."""
         for stream, marked in self.streams.items():
-            if marked.line is None and (noise := shell.foreign(marked.noise)):
-                self.deliver(stream, noise)
+            if marked.line is None and marked.noise:
+                self.deliver(stream, marked.noise)
 
 
 class PlainCommands:
@@ -158,7 +158,7 @@ class PlainCommands:
         """Hands a command over and follows it to its end; see the module for what is certain when."""
         try:
             marker = shell.new_marker()
-            lines = [shell.reading_line(), shell.command_line(command.text, command.env, marker)]
+            lines = [shell.command_line(command.text, command.env, marker)]
             if command.sudo is not None:
                 lines.insert(0, shell.sudo_line(self._settings.shell, command.sudo))
         except shell.NotExpressible as error:
@@ -185,14 +185,11 @@ class PlainCommands:
         """One try, over the channel that was kept ready or a new one. Raises _ReadyWasDead."""
         receiver = ready[1] if ready is not None else Receiver(marker)
 
-        opened_with, heard = receiver.marker, receiver.noise
+        heard = receiver.noise
 
         def reported(is_stderr: bool, line: bytes) -> None:
             if is_stderr:
-                # Said on the same stream and before this, perhaps already when the channel was prepared.
-                said = receiver.streams[Stream.STDERR].noise
                 running.started = shell.parse_started(line)
-                running.own_group = shell.leads_group(said, opened_with)
                 running.reported.set()
 
         try:

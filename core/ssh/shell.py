@@ -4,16 +4,17 @@ Purpose: a command reaches any login shell through one constant line; everything
 environment) follows on standard input, so that nothing of it stands in a process list.
 
     exec'd line    exec /bin/sh -c 'IFS= read -r wl_s && eval "$wl_s"'      any login shell, csh too
-    line 1         becomes a process group of its own where it is none; may say hello; reads the next line
+    line 1         sees to a process group of its own; may say hello; reads the next line as bytes
     line 2         with sudo only: exec sudo … /bin/sh -c '…', which reads the rest
-    line 3         reads the last line in the C locale, so that bytes which are no text survive
-    line 4         the environment and the command in quotes; prints a marker on both streams, closes its
+    line 3         the environment and the command in quotes; prints a marker on both streams, closes its
                    standard input and evaluates the command
 
 Invariants: each line is evaluated only when it arrived whole (`read` fails without its newline), so a
 connection that breaks off starts nothing; the marker is printed after the whole command was read and right
-before it is evaluated, so an exit without a marker proves that the command never ran. Right under dash,
-bash and busybox ash; no bytes but NUL are changed.
+before it is evaluated, so an exit without a marker proves that the command never ran; a process group is
+told only where it is the command's own. Right under dash, bash and busybox ash; no bytes but NUL are
+changed, as the last lines are read in the C locale. The server's shell reads its input byte by byte,
+so the text is kept short; it starts no process of its own.
 """
 
 from __future__ import annotations
@@ -28,18 +29,11 @@ MAX_NOISE_BYTES = 64 * 1024
 
 _BOOT = 'IFS= read -r wl_s && eval "$wl_s"'
 _PREFIX = "WL"
-_LEADS = "WLleads"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USER = re.compile(r"#[0-9]+|[A-Za-z0-9_.][A-Za-z0-9_.@+\\ $-]*")
 
-# Field 3 after the name is the process group, 20 the start time (proc(5)); no program is started for it.
-_OWN_GROUP = (
-    "wl_g=;{ IFS= read -r wl_g </proc/$$/stat; } 2>/dev/null;set -- ${wl_g##*) };wl_g=${3-};set --;"
-    '[ -n "$wl_g" ]||wl_g=$(($(ps -o pgid= -p $$ 2>/dev/null)+0));'
-)
-_GROUP_START = (
-    "wl_h=;{ IFS= read -r wl_h </proc/$wl_g/stat; } 2>/dev/null;set -- ${wl_h##*) };wl_h=${20-};set --;"
-)
+_LAST_BOOT = f"wl_c=${{LC_ALL-}};LC_ALL=C;{_BOOT}"
+_OWN_LOCALE = 'if [ -n "$wl_c" ];then LC_ALL=$wl_c;else unset LC_ALL;fi;'
 
 
 class NotExpressible(ValueError):
@@ -53,7 +47,7 @@ def exec_line(shell: str) -> str:
 
 def new_marker() -> str:
     """A random word that tells our lines from whatever else a server prints."""
-    return secrets.token_hex(16)
+    return secrets.token_hex(8)
 
 
 def marker_bytes(marker: str) -> bytes:
@@ -64,52 +58,39 @@ def marker_bytes(marker: str) -> bytes:
 def opening_line(shell: str, marker: str, *, hello: bool = False) -> bytes:
     """Line 1. With `hello` it first prints the marker and the server's boot id on stdout.
 
-    Where the shell leads a process group of its own, or gets one by setsid, it says so on stderr (see
-    `leads_group`): only such a group may ever be signalled.
+    It leaves the command's process group in $1 and the start time of its leader in $2; 0 where the shell
+    neither leads a group nor can get one by setsid: such a group is somebody else's.
     """
     said = (
         "wl_b=;{ IFS= read -r wl_b </proc/sys/kernel/random/boot_id; } 2>/dev/null;"
         '[ -n "$wl_b" ]||wl_b=$(sysctl -n kern.boottime 2>/dev/null);'
         f"printf '%s%s %s\\n' {_PREFIX} {marker} \"$wl_b\";unset wl_b;"
     )
-    leads = f"printf '%s%s\\n' {_LEADS} {marker} >&2"
+    # Field 3 after the name is the process group, 20 the start time (proc(5)).
     own_group = (
-        f'{_OWN_GROUP}if [ "$wl_g" = "$$" ];then {leads};'
-        'elif [ "$wl_g" -gt 0 ] 2>/dev/null&&command -v setsid >/dev/null 2>&1;'
-        f"then {leads};exec setsid {shell} -c '{_BOOT}';fi;unset wl_g;"
+        "wl_g=;{ IFS= read -r wl_g </proc/$$/stat; } 2>/dev/null;set -- ${wl_g##*) };"
+        'set -- 0 "${20-}" "${3-}";[ -n "$3" ]||set -- 0 "" $(ps -o pgid= -p $$ 2>/dev/null);'
+        'if [ "${3-}" = $$ ];then set -- $$ "$2";'
+        'elif [ -n "${3-}" ]&&command -v setsid >/dev/null 2>&1;'
+        f"then exec setsid {shell} -c '{_LAST_BOOT}' {shell.split()[0]} $$ \"$2\";fi;"
     )
-    return f"{said if hello else ''}{own_group}{_BOOT}\n".encode()
-
-
-def leads_group(noise: bytes, marker: str) -> bool:
-    """Whether line 1, with this marker, said that the command leads a process group of its own."""
-    return f"{_LEADS}{marker}".encode() in noise
-
-
-def foreign(noise: bytes) -> bytes:
-    """Noise without our own lines."""
-    return re.sub(rb"%b[0-9a-f]{32}\n" % _LEADS.encode(), b"", noise)
+    return f"{said if hello else ''}{own_group}{_LAST_BOOT}\n".encode()
 
 
 def sudo_line(shell: str, user: str) -> bytes:
     """Line 2. Raises NotExpressible for a name that no user can have."""
     if not _USER.fullmatch(user):
         raise NotExpressible(f"{user!r} is no user name")
-    return f"exec sudo -n -u {_quote_text(user)} -- {shell} -c '{_BOOT}'\n".encode()
-
-
-def reading_line() -> bytes:
-    """Line 3."""
-    return f"wl_c=${{LC_ALL-}};LC_ALL=C;{_BOOT}\n".encode()
+    inner = f'{shell} -c \'{_LAST_BOOT}\' {shell.split()[0]} "$1" "$2"'
+    return f"{_OWN_LOCALE}exec sudo -n -u {_quote_text(user)} -- {inner}\n".encode()
 
 
 def command_line(text: str, env: Mapping[str, str], marker: str) -> bytes:
-    """Line 4: exports `env` and evaluates `text`. Raises NotExpressible."""
+    """Line 3: exports `env` and evaluates `text`. Raises NotExpressible."""
     body = text.encode("utf-8", "surrogateescape")
     if b"\0" in body:
         raise NotExpressible("the command contains a NUL character, which no shell can take")
-    # What is read of the server comes before the exports, which may change how a shell splits words.
-    parts = [b'wl_n=${IFS#??};wl_n=${wl_n%"${wl_n#?}"};' + f"{_OWN_GROUP}{_GROUP_START}".encode()]
+    parts = []
     for name, value in env.items():
         if not _NAME.fullmatch(name):
             raise NotExpressible(f"{name!r} is no name of an environment variable")
@@ -120,13 +101,14 @@ def command_line(text: str, env: Mapping[str, str], marker: str) -> bytes:
         assignment = b"export LC_ALL;wl_c=" if name == "LC_ALL" else f"export {name}=".encode()
         parts.append(assignment + _quote(raw) + b";")
     parts.append(b"wl_t=" + _quote(body) + b";")
+    if any(b'"$wl_n"' in part for part in parts):
+        parts.insert(0, b'wl_n=${IFS#??};wl_n=${wl_n%"${wl_n#?}"};')
     start = (
-        'if [ -n "$wl_c" ];then LC_ALL=$wl_c;else unset LC_ALL;fi;'
+        f"{_OWN_LOCALE}"
         # In two words, so that a shell that shows its input does not print the whole marker.
         f"printf '%s%s\\n' {_PREFIX} {marker}&&"
-        f'printf \'%s%s %s %s %s\\n\' {_PREFIX} {marker} "$$" "$wl_g" "$wl_h" >&2||exit 125;'
-        "exec </dev/null;unset wl_s wl_n wl_g wl_h wl_c;"
-        'eval "unset wl_t;$wl_t"\n'
+        f'printf \'%s%s %s %s %s\\n\' {_PREFIX} {marker} $$ "$1" "$2" >&2||exit 125;'
+        'exec </dev/null;set --;unset wl_s wl_g wl_n wl_c;eval "unset wl_t;$wl_t"\n'
     )
     parts.append(start.encode())
     line = b"".join(parts)
@@ -153,7 +135,8 @@ def _quote_text(text: str) -> str:
 class Started:
     """What the command's shell reported: its pid, its process group, when the group's leader started.
 
-    0 and "" stand for unknown. The start is in the server's clock ticks, as text.
+    0 and "" stand for unknown; the group is told only where it is the command's own. The start is in the
+    server's clock ticks, as text.
     """
 
     pid: int

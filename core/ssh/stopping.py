@@ -66,7 +66,7 @@ class _Asking:
         except LinkGone as error:
             raise NoAnswer(str(error)) from None
         if not re.fullmatch(rb"( [0-9]{1,9})*", answer):
-            said = last_line(shell.foreign(bytes(self.noise)), max_chars=200)
+            said = last_line(bytes(self.noise), max_chars=200)
             raise NoAnswer(said or "the server's process table cannot be read")
         return tuple(int(pid) for pid in answer.split()[:MAX_PIDS])
 
@@ -95,7 +95,7 @@ async def stop_group(
     started = running.started
     if started is None:
         return Stopped("it never ran") if running.ended else StopUnconfirmed("its process group is not known")
-    if not running.own_group or started.group <= 1:
+    if started.group <= 1:
         return StopUnconfirmed(
             "the server has no setsid, so the command has no process group of its own", (started.pid,)
         )

@@ -47,16 +47,19 @@ def migrate(path: Path, dies_before: int) -> None:
     statements = [*SECOND]
     if dies_before <= len(SECOND):
         statements.insert(dies_before, "SELECT die()")
-    database.MIGRATIONS = (*MIGRATIONS, ";".join(statements))
-    database.VERSION = VERSION + 1
     connect = database.connect
 
-    def deadly(*arguments: object, **options: object) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+    def deadly(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
         connection.create_function("die", 0, lambda: os.kill(os.getpid(), signal.SIGKILL))
         return connection
 
-    database.connect = deadly
+    for name, value in {
+        "MIGRATIONS": (*MIGRATIONS, ";".join(statements)),
+        "VERSION": VERSION + 1,
+        "connect": deadly,
+    }.items():
+        setattr(database, name, value)
     database.open_database(path).close()
     print("migrated", flush=True)
 

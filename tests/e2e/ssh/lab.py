@@ -117,7 +117,7 @@ async def laboratory(server: Server, settings: SshSettings | None = None) -> Asy
         async with asyncio.timeout(PATIENCE_S):
             await executor.close()
         for running in executor._ledger.values():
-            if running.started is not None and running.own_group:
+            if running.started is not None and running.started.group > 1:
                 end_group(running.started)
 
 

@@ -96,3 +96,17 @@ def golden(name: str, text: str, *, folder: Path | None = None) -> None:
     if os.environ.get("GOLDEN_WRITE"):
         path.write_text(text)
     assert text == path.read_text(), f"{path.name} differs; GOLDEN_WRITE=1 writes it anew"
+
+
+@pytest.fixture(autouse=True)
+def fresh_help_options() -> None:
+    """click keeps each command's help option as its first caller's context had it; tests call in any order."""
+    import sys
+
+    import click
+
+    for name, module in list(sys.modules.items()):
+        if name == "cli" or name.startswith("cli."):
+            for value in vars(module).values():
+                if isinstance(value, click.Command):
+                    value._help_option = None

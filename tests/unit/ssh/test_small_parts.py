@@ -133,7 +133,11 @@ def evaluate(name: str, lines: list[bytes], cut: int | None = None) -> subproces
     boot = shell.exec_line("/bin/sh").split("'")[1]
     data = b"".join(lines)
     return subprocess.run(
-        [*program, "-c", boot], input=data if cut is None else data[:cut], capture_output=True, timeout=30
+        [*program, "-c", boot],
+        input=data if cut is None else data[:cut],
+        capture_output=True,
+        timeout=30,
+        start_new_session=True,
     )
 
 
@@ -147,7 +151,7 @@ def test_any_bytes_arrive(name: str, value: bytes, text: bytes) -> None:
     marker = shell.new_marker()
     command = f"printf %s '{text.decode('utf-8', 'surrogateescape')}'; printf %s \"$V\" >&2"
     lines = [
-        shell.reading_line(),
+        shell.opening_line("/bin/sh", marker),
         shell.command_line(command, {"V": value.decode("utf-8", "surrogateescape")}, marker),
     ]
     done = evaluate(name, lines)
@@ -166,7 +170,6 @@ def test_input_that_breaks_off_starts_nothing(name: str, tmp_path: Path) -> None
     marker = shell.new_marker()
     lines = [
         shell.opening_line("/bin/sh", marker, hello=True),
-        shell.reading_line(),
         shell.command_line(f"touch {witness}\n:\n: 'a'", {"A": "b"}, marker),
     ]
     size = len(b"".join(lines))

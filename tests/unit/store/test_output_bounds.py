@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.model.ids import TaskKey
 from core.model.states import Purpose, Stream
-from core.store.output import HEAD_BYTES, TAIL_BYTES, OutputBudget
+from core.store.output import HEAD_BYTES, TAIL_BYTES, OutputBudget, Piece
 from core.store.store import Store
 from core.store.tx import Tx
 from tests.unit.store.support import new_run, query
@@ -62,11 +63,7 @@ async def test_head_and_tail_are_kept_and_the_middle_is_counted_and_hashed(store
     page = await store.reader.output(1, FIRST)
     head, tail = pieces[:16], pieces[-16:]
     assert b"".join(chunk.data for chunk in page.chunks) == b"".join(head + tail)
-    gaps = [
-        (before.end, after.start)
-        for before, after in zip(page.chunks, page.chunks[1:], strict=False)
-        if before.end != after.start
-    ]
+    gaps = [(before.end, after.start) for before, after in pairwise(page.chunks) if before.end != after.start]
     assert gaps == [(16 * PIECE, 84 * PIECE)], "the gap is where the middle was"
     (summary,) = page.summaries
     assert (summary.purpose, summary.attempt, summary.stream) == (Purpose.RUN, 1, Stream.STDOUT)
@@ -172,7 +169,7 @@ def test_every_byte_is_kept_or_counted(sizes: list[int], head: int, tail: int, f
     assert all(before[1] <= after[0] for before, after in pairwise(rows))
 
 
-def pieces_of(tx: Tx) -> list[object]:
+def pieces_of(tx: Any) -> list[Piece]:
     """The pieces of output in a transaction."""
     if hasattr(tx, "output_pieces"):
         return list(tx.output_pieces)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from tests.unit.store.support import SERVERS, done, new_run, note, query
 FIRST = TaskKey("prepare", "web-1")
 
 
-async def change(store: Store, **columns: object) -> None:
+async def change(store: Store, **columns: Any) -> None:
     """Changes task 0 of run 1."""
     tx = Tx()
     tx.task(1, 0, **columns)
@@ -52,7 +53,7 @@ async def test_runs_are_listed_newest_first_and_filtered(store: Store) -> None:
     tx.run(4, state="paused", why="by ada", asked="pause")
     await store.commit(tx)
 
-    async def numbers(**options: object) -> list[int]:
+    async def numbers(**options: Any) -> list[int]:
         return [run.number for run in await store.reader.runs(**options)]
 
     assert await numbers() == [5, 4, 3, 2, 1]
@@ -150,7 +151,7 @@ async def test_tasks_are_paged_and_filtered(store: Store) -> None:
     tx.task(1, 4, state="done")
     await store.commit(tx)
 
-    async def indexes(**options: object) -> list[int]:
+    async def indexes(**options: Any) -> list[int]:
         return [task.index for task in await store.reader.tasks(1, **options)]
 
     assert await indexes() == [0, 1, 2, 3, 4, 5]
@@ -327,7 +328,7 @@ async def test_output_in_the_order_in_which_it_came(store: Store) -> None:
     assert isinstance(page.chunks[0], OutputChunk)
     assert not page.more and page.summaries == ()
 
-    async def texts(**options: object) -> list[bytes]:
+    async def texts(**options: Any) -> list[bytes]:
         return [chunk.data for chunk in (await store.reader.output(1, FIRST, **options)).chunks]
 
     assert await texts(stream=Stream.STDERR) == [b"oops\n"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -347,3 +348,9 @@ def test_an_explanation_is_wrapped_beside_its_label() -> None:
     told = Explanation(("verify waits for reboot on all servers", "47 have not ended"))
     lines = [text_of(line) for line in run_text.why_lines(told.sentences, LOOK, 30)]
     assert lines[0].startswith("why: verify") and lines[-1] == "     47 have not ended"
+
+
+def test_the_guide_shows_the_signs_as_they_are() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "interface.md").read_text("utf-8")
+    for sign in TASK_SIGNS.values():
+        assert f"{sign.word} | `{sign.sign}` | `{sign.ascii}` |" in guide
