@@ -109,7 +109,8 @@ class Run:
 
     async def _forward(self) -> None:
         book = self.book
-        scheduler = Scheduler(self._graph, self._limits, book.states(), halted=book.halted)
+        # Known before anything is awaited: a decision that comes meanwhile must reach it.
+        self._scheduler = scheduler = Scheduler(self._graph, self._limits, book.states(), halted=book.halted)
         await self._align_blocked(scheduler)
         await self._begin(scheduler, RunState.RUNNING)
 

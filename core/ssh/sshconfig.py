@@ -11,7 +11,6 @@ told here (exec, localnetwork, …) never match and are reported by `Effective.u
 
 from __future__ import annotations
 
-import functools
 import getpass
 import os
 import stat
@@ -218,9 +217,10 @@ def _holds(condition: Condition, result: Effective, user: str | None, final: boo
     return True
 
 
-@functools.cache
 def local_user() -> str:
-    """The name of the user who runs this process; "" where nobody can tell."""
+    """The name of the user who runs this process; "" where nobody can tell. Asked anew each time: it costs
+    microseconds, and a name kept for the life of the process would outlast a changed environment.
+    """
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from core.errors import Fenced, StoreError
 from core.model.events import Event
@@ -131,15 +130,13 @@ class Writer:
                 except _Failure as again:
                     self._break(group, again.error)
                     return
-                self._tell(events, group, None)
-                self._report(failure.error)
+                self._tell(events, group, None, failure.error)
                 return
             if failure.final:
                 self._break(group, failure.error)
             elif len(group) == 1:
-                self._tell([], group, failure.error)
-                if group[0].future is None:
-                    self._report(failure.error)
+                unheard = failure.error if group[0].future is None else None
+                self._tell([], group, failure.error, unheard)
             else:
                 for job in group:
                     self._commit_group([job])
@@ -200,23 +197,29 @@ class Writer:
     def _break(self, group: list[_Job], error: StoreError) -> None:
         """Nothing more can be written: this group and all that follow fail alike."""
         self._broken = error
-        self._tell([], group, error)
-        self._report(error)
+        self._tell([], group, error, error)
 
-    def _report(self, error: BaseException) -> None:
-        self._call(self._failed, error)
-
-    def _tell(self, events: list[Event], group: list[_Job], error: StoreError | None) -> None:
-        self._call(self._done, events, group, error)
-
-    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+    def _tell(
+        self,
+        events: list[Event],
+        group: list[_Job],
+        error: StoreError | None,
+        failure: StoreError | None = None,
+    ) -> None:
+        """One call for all of it, so that whoever waits for this group finds the failure reported."""
         # A loop that has ended raises: nobody is left to be told.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function, *arguments)
+            self._loop.call_soon_threadsafe(self._done, events, group, error, failure)
 
     # ------------------------------------------------------------ called on the loop by the thread
 
-    def _done(self, events: list[Event], group: list[_Job], error: StoreError | None) -> None:
+    def _done(
+        self,
+        events: list[Event],
+        group: list[_Job],
+        error: StoreError | None,
+        failure: StoreError | None,
+    ) -> None:
         if events:
             self.announced_seq = events[-1].seq
             if self.on_events is not None:
@@ -229,10 +232,8 @@ class Writer:
                 future.set_result(None)
             else:
                 future.set_exception(error)
-
-    def _failed(self, error: BaseException) -> None:
-        if self.on_failure is not None:
-            self.on_failure(error)
+        if failure is not None and self.on_failure is not None:
+            self.on_failure(failure)
 
 
 class _Failure(Exception):

@@ -60,7 +60,7 @@ def lives(pid: int) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, limit_s: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, *, limit_s: float = 60.0) -> None:
     """Polls for what cannot be awaited: other processes."""
     end = time.monotonic() + limit_s
     while not condition():

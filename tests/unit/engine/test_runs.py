@@ -8,9 +8,12 @@ import pytest
 
 from core.engine.api import PlanRequest, RunRequest
 from core.engine.executor import Command, Ended, InDoubt, NotStarted, Work
+from core.engine.run import Run
+from core.engine.scheduler import Scheduler
 from core.errors import InputError, NotPossible, WorkspaceOwned
 from core.model.ids import AttemptRef, TaskKey
 from core.model.states import Decision, Purpose, RunState, TaskState, UndoState
+from core.model.views import RunInfo
 from tests.support.lab import ACTOR, Lab, until
 from tests.support.memory import Reply
 
@@ -395,6 +398,31 @@ async def test_a_run_holds_its_servers_while_it_is_open(lab: Lab) -> None:
         await engine.wait(1)
         after = await engine.start(RunRequest(PlanRequest("work"), ACTOR))
         assert (await engine.wait(after.number)).state is RunState.DONE
+
+
+async def test_a_decision_while_the_run_takes_up_its_work_is_not_lost(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.memory.rule = lambda ref, work: Reply(InDoubt("lost"))
+    async with lab.engine() as engine:
+        await lab.run(engine, lab.batch(TWO_STEPS))
+        align = Run._align_blocked
+        late: list[asyncio.Task[RunInfo]] = []
+
+        def decide(server: str) -> asyncio.Task[RunInfo]:
+            key = TaskKey("one", server)
+            return asyncio.create_task(engine.decide(1, key, Decision.FAILED, actor=ACTOR, reason="x"))
+
+        async def align_and_decide(run: Run, scheduler: Scheduler) -> None:
+            await align(run, scheduler)
+            if not late:
+                late.append(decide("b"))
+                await asyncio.sleep(0)  # it is on its way now, and not yet durable
+
+        monkeypatch.setattr(Run, "_align_blocked", align_and_decide)
+        await decide("a")
+        assert (await engine.wait(1)).state is RunState.FAILED
+        await late[0]
 
 
 async def test_a_second_engine_is_refused_and_a_reader_is_not(lab: Lab) -> None:
