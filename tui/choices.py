@@ -23,19 +23,23 @@ class Choice:
     role: str = ""
 
 
-def choices_for(task: TaskInfo, run: RunInfo) -> list[Choice]:
-    """The choices for a task, the harmless ones first; none where nothing is to be decided."""
+def choices_for(task: TaskInfo, run: RunInfo, *, alike: int = 1) -> list[Choice]:
+    """The choices for a task, the harmless ones first; none where nothing is to be decided.
+
+    `alike` is how many tasks in doubt of its step the decision settles.
+    """
+    where = task.server if alike == 1 else f"all {alike} servers"
     if task.undo is UndoState.IN_DOUBT:
-        return _undo_in_doubt(task)
+        return _undo_in_doubt(where)
     if task.state is TaskState.IN_DOUBT:
-        return _in_doubt(task)
+        return _in_doubt(where)
     if task.state in FAILING:
         return _failed(task, run)
     return []
 
 
-def _in_doubt(task: TaskInfo) -> list[Choice]:
-    again = f"runs again on {task.server}, though it may have run already"
+def _in_doubt(where: str) -> list[Choice]:
+    again = f"runs again on {where}, though it may have run already"
     return [
         Choice("done", "It is done", "counts as done, nothing runs again; dependents go on", Decision.DONE),
         Choice("skip", "Skip it", "counts as skipped; dependents go on without it", Decision.SKIP),
@@ -46,14 +50,14 @@ def _in_doubt(task: TaskInfo) -> list[Choice]:
     ]
 
 
-def _undo_in_doubt(task: TaskInfo) -> list[Choice]:
-    again = f"the undo runs again on {task.server}, though it may have run already"
+def _undo_in_doubt(where: str) -> list[Choice]:
+    again = f"the undo runs again on {where}, though it may have run already"
     return [
         Choice("done", "It is undone", "counts as undone; the rollback goes on", Decision.DONE),
         Choice(
             "failed",
             "The undo failed",
-            "what this task needed stays as it is on this server",
+            f"what it needed stays as it is on {where}",
             Decision.FAILED,
         ),
         Choice("retry", "Undo it again", again, Decision.RETRY, "warning"),

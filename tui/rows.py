@@ -137,7 +137,7 @@ def step_row(step: StepInfo, look: Look, *, rolling_back: bool) -> list[Spans]:
             [(look.text(step.name), "")],
             [(_count(done, total), "")],
             _troubles(step.undo_counts, UNDO_SIGNS, (UndoState.FAILED, UndoState.IN_DOUBT), look),
-            [("undone" if done == total else "undoing", "muted")],
+            [],
         ]
     ended = sum(count for state, count in step.counts.items() if state.ended)
     wrong = (TaskState.FAILED, TaskState.UNREACHABLE, TaskState.IN_DOUBT, TaskState.BLOCKED)

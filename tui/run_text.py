@@ -27,7 +27,7 @@ def bar_role(run: RunInfo) -> str:
     return "accent" if is_executing(run) else "warning"
 
 
-def figures(run: RunInfo, look: Look) -> Spans:
+def figures(run: RunInfo, look: Look, pace: words.Pace | None = None) -> Spans:
     """ "71 %   204/288   3m 10s, about 2m left"."""
     now = look.clock()
     took = words.duration(words.elapsed_s(run, now)) or "0s"
@@ -45,7 +45,7 @@ def figures(run: RunInfo, look: Look) -> Spans:
         (f"   {took}", "muted"),
     ]
     if is_executing(run):
-        left = words.left_s(run, now)
+        left = words.left_s(run, now, pace)
         spans.append((look.own(f", {words.about(left, none='– left')}"), "muted"))
     return spans
 
@@ -107,7 +107,7 @@ def next_keys(run: RunInfo) -> list[tuple[str, str]]:
     if run.state is RunState.FAILED:
         keys.append(("R", "rolls back"))
     if run.state in {RunState.DONE, RunState.CANCELLED, RunState.ROLLED_BACK}:
-        keys += [("o", "shows output"), ("esc", "back to the dashboard")]
+        keys += [("o", "shows output"), ("esc", "back")]
     return keys[:3]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from core.model.states import TaskState, UndoState
 from core.model.views import RunInfo
@@ -97,14 +98,23 @@ def elapsed_s(run: RunInfo, now: float) -> float:
     return max(0.0, (run.ended if run.ended is not None else now) - run.created)
 
 
-def left_s(run: RunInfo, now: float) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """From when on a run was seen to execute without standing still, and how many tasks had ended by then."""
+
+    since: float
+    ended: int = 0
+
+
+def left_s(run: RunInfo, now: float, pace: Pace | None = None) -> float | None:
     """How much longer a run may take, from the pace seen so far; None where it can't be told."""
-    ended, passed = run.ended_tasks, elapsed_s(run, now)
-    if run.ended is not None or run.tasks <= 0 or ended >= run.tasks:
+    pace = pace or Pace(run.created)
+    ended, passed = run.ended_tasks - pace.ended, now - pace.since
+    if run.ended is not None or run.tasks <= 0 or run.ended_tasks >= run.tasks:
         return None
     if ended < MIN_TASKS_FOR_ESTIMATE or ended * 20 < run.tasks or passed < MIN_ELAPSED_FOR_ESTIMATE_S:
         return None
-    return passed / ended * (run.tasks - ended)
+    return passed / ended * (run.tasks - run.ended_tasks)
 
 
 def about(seconds_s: float | None, *, none: str = "–") -> str:

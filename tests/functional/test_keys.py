@@ -453,6 +453,28 @@ async def test_deciding_needs_a_reason_and_goes_on_to_the_next(make_app: MakeApp
         assert engine.calls[1:] == [decided, ("resume", 41)]  # nothing is in doubt any more
 
 
+async def test_all_tasks_in_doubt_of_a_step_are_decided_alike(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS, "d")
+        assert "Choices · web-05" in screen_text(app)
+        await press(pilot, "a")
+        assert "Choices · all 2 tasks in doubt of publish" in screen_text(app)
+        assert "runs again on all 2 servers" in screen_text(app)
+        await press(pilot, "y")
+        assert app.clipboard.startswith("windlass runs decide 41 publish@web-05 publish@web-06 done")
+        await press(pilot, "a")
+        assert "Choices · web-05" in screen_text(app)
+        await press(pilot, "a", "enter", *"known", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        decided = [
+            ("decide", 41, TaskKey("publish", name), Decision.DONE, "ada", "known")
+            for name in ("web-05", "web-06")
+        ]
+        assert engine.calls == [*decided, ("resume", 41)]
+
+
 async def test_next_and_copy_on_decide(make_app: MakeApp) -> None:
     app = make_app(lab.lab())
     async with app.run_test(size=(120, 40)) as pilot:

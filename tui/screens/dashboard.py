@@ -159,7 +159,7 @@ class Dashboard(Live[None]):
         self._focus_first("batches")
 
     def _show_runs(self, seen: Overview) -> None:
-        key_b = [("b", "bold accent"), (" chooses a batch and starts it", "muted")]
+        key_b = [("b", "bold accent"), (" starts one", "muted")]
         for name, runs, empty in (
             ("needs", seen.needs, [[("Nothing needs you.", "muted")]]),
             ("running", seen.running, [[("No run is executing. ", "muted"), *key_b]]),

@@ -37,6 +37,13 @@ class DecideScreen(Live[None]):
     """For one task, or (`task` None) for the first one in doubt; after a decision comes the next one in doubt."""
 
     BINDINGS = [
+        Binding(
+            "a",
+            "all",
+            "all of this step",
+            id="decide.all",
+            tooltip="Decide every task in doubt of this step alike",
+        ),
         Binding("n", "next", "next in doubt", id="decide.next", tooltip="The next task in doubt"),
         Binding(
             "y", "copy", "copy command", id="decide.copy", tooltip="Copy the command line for this decision"
@@ -65,6 +72,7 @@ class DecideScreen(Live[None]):
         self._tail: Tail | None = None
         self._choice: Choice | None = None
         self._deciding = False
+        self._all = False
 
     def body(self) -> ComposeResult:
         yield SpanLine(id="state")
@@ -128,10 +136,30 @@ class DecideScreen(Live[None]):
         style = look(self)
         title = style.own(f"{style.text(task.server)} · last {LAST_LINES} lines")
         self.entitle("#output", title)
-        self.choices.set_items(choices_for(task, self.run_info))
         self.choices.set_empty(
             [[(f"It is {task.state.word}: there is nothing to decide any more.", "muted")]]
         )
+        self._show_choices(task, self.run_info)
+
+    def _alike(self) -> list[TaskKey]:
+        """The tasks in doubt of the same step, this one first."""
+        task = self.task_info
+        if task is None or task.key not in self._doubtful:
+            return []
+        return [task.key, *(key for key in self._doubtful if key.step == task.step and key != task.key)]
+
+    def _targets(self) -> list[TaskKey]:
+        """What a decision is about to settle."""
+        alike = self._alike()
+        return alike if self._all else alike[:1]
+
+    def _show_choices(self, task: TaskInfo, run: RunInfo) -> None:
+        style, targets = look(self), self._targets()
+        self.choices.set_items(choices_for(task, run, alike=max(1, len(targets))))
+        told = style.text(task.server)
+        if len(targets) > 1:
+            told = f"all {len(targets)} tasks in doubt of {style.text(task.step)}"
+        self.entitle("#choices", style.own(f"Choices · {told}"))
 
     def _show_state(self, task: TaskInfo) -> None:
         style = look(self)
@@ -162,16 +190,20 @@ class DecideScreen(Live[None]):
     def footer(self) -> Sequence[str]:
         if isinstance(self.focused, Input):
             return ("back",)
-        return ("open", "next", "copy", "back")
+        return ("open", "all", "next", "copy", "back")
 
     def label(self, action: str) -> str:
         if action == "back" and isinstance(self.focused, Input):
             return "leave the field"
+        if action == "all" and self._all:
+            return "only this task"
         return "choose" if action == "open" else ""
 
     def reason(self, action: str) -> str:
         if action == "next" and not [key for key in self._doubtful if key != self.wanted]:
             return "no other task is in doubt"
+        if action == "all" and len(self._alike()) < 2:
+            return "no other task of this step is in doubt"
         if action == "open":
             if self.session.read_only:
                 return self.session.read_only
@@ -185,7 +217,8 @@ class DecideScreen(Live[None]):
         self._choice = choice
         if choice.decision is not None:
             field = self.reason_field
-            self.entitle("#reason", look(self).own(f"Reason for: {choice.title} · enter decides"))
+            many = f" for all {len(self._targets())}" if len(self._targets()) > 1 else ""
+            self.entitle("#reason", look(self).own(f"Reason: {choice.title}{many} · enter decides"))
             field.add_class("-open")
             field.focus()
         elif choice.name == "roll-back":
@@ -228,13 +261,15 @@ class DecideScreen(Live[None]):
             self.say("a reason is needed: it is kept with the decision, for whoever asks later")
             return
         self._deciding = True
-        self.run_worker(self._decide(task.key, choice.decision, reason), group="decide")
+        self.run_worker(self._decide(self._targets() or [task.key], choice.decision, reason), group="decide")
 
-    async def _decide(self, task: TaskKey, decision: Decision, reason: str) -> None:
+    async def _decide(self, tasks: Sequence[TaskKey], decision: Decision, reason: str) -> None:
         engine, actor = self.session.engine, self.session.actor
         try:
-            run = await engine.decide(self.number, task, decision, actor=actor, reason=reason)
-            told = f"{task}: decided, {decision.value}"
+            for task in tasks:
+                run = await engine.decide(self.number, task, decision, actor=actor, reason=reason)
+            what = str(tasks[0]) if len(tasks) == 1 else f"{len(tasks)} tasks of {tasks[0].step}"
+            told = f"{what}: decided, {decision.value}"
             if not doubts(run) and run.state.open and run.asked is not Asked.PAUSE:
                 await engine.resume(self.number, actor=actor)
                 told += f"; run {self.number} goes on"
@@ -245,7 +280,8 @@ class DecideScreen(Live[None]):
             self._deciding = False
         self.say(told)
         self._close_field()
-        others = [key for key in self._doubtful if key != task]
+        self._all = False
+        others = [key for key in self._doubtful if key not in tasks]
         if others:
             self._go_to(others[0])
         else:
@@ -261,8 +297,15 @@ class DecideScreen(Live[None]):
         field.remove_class("-open")
         self.choices.focus()
 
+    def action_all(self) -> None:
+        if self.allowed("all") and self.task_info is not None and self.run_info is not None:
+            self._all = not self._all
+            self._show_choices(self.task_info, self.run_info)
+            self.refresh_keys()
+
     def action_next(self) -> None:
         if self.allowed("next"):
+            self._all = False
             at = self._doubtful.index(self.wanted) if self.wanted in self._doubtful else -1
             self._go_to(self._doubtful[(at + 1) % len(self._doubtful)])
 
@@ -272,7 +315,8 @@ class DecideScreen(Live[None]):
             return
         if is_doubtful(task):
             decision = choice.decision.value if choice is not None and choice.decision is not None else "done"
-            told = ["runs", "decide", str(self.number), str(task.key), decision, "--reason", "WHY"]
+            keys = [str(key) for key in self._targets()] or [str(task.key)]
+            told = ["runs", "decide", str(self.number), *keys, decision, "--reason", "WHY"]
         else:
             told = ["runs", "retry", str(self.number), str(task.key)]
         self.copy(self.session.command(*told))

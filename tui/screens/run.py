@@ -84,7 +84,7 @@ class RunScreen(Live[None]):
     RunScreen {
         #state { height: 1; }
         #body { layout: horizontal; height: 1fr; }
-        #left { width: 46; height: 1fr; }
+        #left { width: 38%; min-width: 38; max-width: 46; height: 1fr; }
         #right { width: 1fr; height: 1fr; }
         #steps, #tasks-panel, #output { border: $frame $line; border-title-color: $foreground; }
         #steps:focus, #tasks-panel:focus-within, #output:focus { border: $frame $line-focus; }
@@ -94,7 +94,7 @@ class RunScreen(Live[None]):
         #tasks-panel { height: 1fr; }
         #output { height: 1fr; border-subtitle-color: $muted; }
         &.-narrow #body { layout: vertical; }
-        &.-narrow #left { width: 1fr; height: auto; }
+        &.-narrow #left { width: 1fr; max-width: 100%; height: auto; }
         &.-narrow #right { height: 1fr; }
         &.-narrow #steps { height: auto; max-height: 6; }
         &.-narrow #why { height: 1; }
@@ -115,6 +115,8 @@ class RunScreen(Live[None]):
         self._following = True
         self._full_read = 0.0
         self._stale = False
+        self._pace: words.Pace | None = None
+        self._stood = False
 
     def body(self) -> ComposeResult:
         yield ProgressLine(id="progress")
@@ -127,7 +129,7 @@ class RunScreen(Live[None]):
                         Column("step"),
                         Column("ended", rows.COUNT_CELLS, right=True),
                         Column("", 8),
-                        Column("took", 6, right=True),
+                        Column("took", 6, right=True, min_table=42),
                     ),
                     key=lambda step: step.name,
                     cells=lambda step: rows.step_row(step, look(self), rolling_back=self._rolling_back),
@@ -142,9 +144,9 @@ class RunScreen(Live[None]):
                     yield VirtualTable[TaskInfo](
                         (
                             Column("server", 12),
-                            Column("state", 13),
+                            Column("state", 14),
                             Column("try", 3, right=True),
-                            Column("took", 7, right=True),
+                            Column("took", 7, right=True, min_table=62),
                             Column("last line"),
                         ),
                         key=lambda task: task.server,
@@ -215,12 +217,20 @@ class RunScreen(Live[None]):
         if run is None:
             return
         style = look(self)
+        self._measure(run, style.clock())
         share = rows.share_done(run)
         self.query_one("#progress", ProgressLine).show(
-            share, run_text.figures(run, style), run_text.bar_role(run)
+            share, run_text.figures(run, style, self._pace), run_text.bar_role(run)
         )
         self.query_one("#state", SpanLine).show(*run_text.state_line(run, style))
         self.refresh_top()
+
+    def _measure(self, run: RunInfo, now: float) -> None:
+        """The time in which a run stood still says nothing of its pace."""
+        if not actions.is_executing(run):
+            self._pace, self._stood = None, True
+        elif self._pace is None:
+            self._pace = words.Pace(now, run.ended_tasks) if self._stood else words.Pace(run.created)
 
     async def _read_tasks(self, changes: Changes) -> None:
         """The tasks of the chosen step: a few by name, a page whole, of many the rows on the screen."""

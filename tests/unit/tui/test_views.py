@@ -212,6 +212,8 @@ def test_the_step_that_runs_is_looked_at_and_kept() -> None:
     assert step_to_watch(counts(waiting, waiting), "") == "s0"
     assert step_to_watch(counts(done, waiting), "s1") == "s0"
     assert step_to_watch([], "") == ""
+    undoing = step(3, "s3", tasks=1, counts={done: 1}, undo_counts={UndoState.UNDOING: 1})
+    assert step_to_watch([*counts(done, running), undoing], "s1") == "s3"
 
 
 def test_the_task_that_runs_is_looked_at_and_kept() -> None:
@@ -230,6 +232,7 @@ def test_the_task_that_runs_is_looked_at_and_kept() -> None:
         and task_to_watch(tasks[:1], "z") == "a"
         and task_to_watch([], "") == ""
     )
+    assert task_to_watch([*tasks, task(3, "s", "d", TaskState.DONE, undo=UndoState.UNDOING)], "b") == "d"
 
 
 # ---------------------------------------------------------------- rows and texts
@@ -300,7 +303,7 @@ def test_the_state_line_tells_what_comes_next() -> None:
     assert "d decides" in line(run(RunState.WAITING, counts={TaskState.IN_DOUBT: 1}))
     assert "p resumes it" in line(run(RunState.WAITING))
     assert "r retries" in line(run(RunState.FAILED, counts={TaskState.FAILED: 1}))
-    assert "back to the dashboard" in line(run(RunState.DONE, servers=3))
+    assert "esc back" in line(run(RunState.DONE, servers=3))
     assert "10/10 on 3 servers" in line(run(RunState.DONE, servers=3))
     assert "tasks in flight end first" in line(run(asked=Asked.PAUSE))
     assert "1 undo failed" in line(run(RunState.ROLLBACK_FAILED, undo_counts={UndoState.FAILED: 1}))

@@ -65,6 +65,11 @@ def test_an_estimate_needs_something_to_go_by() -> None:
         words.left_s(dataclasses.replace(run, counts={TaskState.DONE: 4}), NOW) is None
     )  # too few of a hundred
     assert words.left_s(dataclasses.replace(run, counts={TaskState.DONE: 25}), NOW) == pytest.approx(180)
+    # A run that stood still is measured from when it went on.
+    pace = words.Pace(NOW - 20, ended=15)
+    assert words.left_s(dataclasses.replace(run, counts={TaskState.DONE: 25}), NOW, pace) == pytest.approx(
+        150
+    )
     young = run_info(1, "b", RunState.RUNNING, began_s=1, tasks=10, counts={TaskState.DONE: 5})
     assert words.left_s(young, NOW) is None
     ended = run_info(1, "b", RunState.DONE, began_s=60, ended_s=10, tasks=10, counts={TaskState.DONE: 10})
