@@ -23,7 +23,9 @@ from core.engine.executor import Ended, InDoubt, NotStarted, Upload
 from core.ssh.failures import remote_text
 from core.ssh.link import ChannelRefused, Link, LinkGone
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1024 * 1024
+PIECE_BYTES = 32 * 1024
+"""What every SFTP server takes in one request; the pieces of a chunk are on their way together."""
 MAX_DIGEST_BYTES = 4 * 1024 * 1024 * 1024
 _CLEAN_WAIT_S = 3.0
 
@@ -95,15 +97,30 @@ async def _digest(client: asyncssh.SFTPClient, path: str, target: str, max_bytes
     attributes = await client.stat(path)
     if attributes.permissions is not None and not stat.S_ISREG(attributes.permissions):
         raise TransferFailed(f"{target} is no regular file")
+    size = attributes.size or 0
+    if size > max_bytes:
+        raise TransferFailed(f"{target} is larger than {max_bytes} bytes")
     hasher = hashlib.sha256()
-    seen = 0
-    async with client.open(path, "rb") as file:
-        while data := await file.read(CHUNK_BYTES * 4):
-            seen += len(data)
-            if seen > max_bytes:
-                raise TransferFailed(f"{target} is larger than {max_bytes} bytes")
-            hasher.update(data.encode() if isinstance(data, str) else data)
+    async with client.open(path, "rb", encoding=None) as file:
+        for chunk in range(0, size, CHUNK_BYTES):
+            starts = range(chunk, min(chunk + CHUNK_BYTES, size), PIECE_BYTES)
+            reads = (_read_piece(file, at, min(PIECE_BYTES, size - at)) for at in starts)
+            for result in await asyncio.gather(*reads, return_exceptions=True):
+                if isinstance(result, BaseException):
+                    raise result
+                hasher.update(result)
     return hasher.hexdigest()
+
+
+async def _read_piece(file: asyncssh.SFTPClientFile, offset: int, size: int) -> bytes:
+    """`size` bytes from `offset`, fewer only where the file has become shorter meanwhile."""
+    piece = bytearray()
+    while len(piece) < size:
+        data = await file.read(size - len(piece), offset + len(piece))
+        if not data:
+            break
+        piece += data.encode() if isinstance(data, str) else data
+    return bytes(piece)
 
 
 class _Placing:
@@ -114,7 +131,7 @@ class _Placing:
         self._client, self._work, self._path, self._name = client, work, path, name
         self._folder = posixpath.dirname(path)
         self._temporary = posixpath.join(self._folder, f".windlass-{secrets.token_hex(12)}")
-        self._created = False
+        self._may_exist = False
 
     async def run(self) -> Ended:
         await self._refuse_folder()
@@ -123,7 +140,7 @@ class _Placing:
             self.renaming = True
             how = await _to_the_end(asyncio.ensure_future(self._rename()))
         except BaseException:
-            if self._created and not self.renaming:
+            if self._may_exist and not self.renaming:
                 await asyncio.shield(asyncio.ensure_future(self._clean()))
             raise
         return Ended(0, evidence=how)
@@ -134,13 +151,14 @@ class _Placing:
                 raise TransferFailed(f"{self._work.target} on {self._name} is a folder")
 
     async def _write(self) -> None:
-        work, hasher = self._work, hashlib.sha256()
+        work, hasher, offset = self._work, hashlib.sha256(), 0
         try:
             source = work.source.open("rb")
         except OSError as error:
             raise TransferFailed(f"{work.source} cannot be read: {error.strerror}") from None
         with source:
             flags = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_EXCL
+            self._may_exist = True  # a stop may come after the server has made it and before its answer
             try:
                 file = await self._client.open(
                     self._temporary, flags, asyncssh.SFTPAttrs(permissions=0o600), encoding=None
@@ -150,11 +168,11 @@ class _Placing:
             except asyncssh.SFTPPermissionDenied:
                 where = self._folder or "the login directory"
                 raise TransferFailed(f"{where} on {self._name} does not let this user write") from None
-            self._created = True
             async with file:
                 while data := source.read(CHUNK_BYTES):
                     hasher.update(data)
-                    await file.write(data)
+                    await _write_pieces(file, data, offset)
+                    offset += len(data)
                 if hasher.hexdigest() != work.digest:
                     raise TransferFailed(
                         f"{work.source} has changed since the plan: sha256 {hasher.hexdigest()}, "
@@ -199,6 +217,15 @@ class _Placing:
         with contextlib.suppress(asyncssh.Error, OSError, TimeoutError):
             async with asyncio.timeout(_CLEAN_WAIT_S):
                 await self._client.remove(self._temporary)
+
+
+async def _write_pieces(file: asyncssh.SFTPClientFile, data: bytes, offset: int) -> None:
+    """Writes a chunk. Every request is waited for, so that none fails without being looked at."""
+    starts = range(0, len(data), PIECE_BYTES)
+    writes = (file.write(data[at : at + PIECE_BYTES], offset + at) for at in starts)
+    for result in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 async def _to_the_end(task: asyncio.Task[str]) -> str:
