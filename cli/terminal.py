@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,15 +33,30 @@ def interactive() -> bool:
 
 
 def confirm(question: str) -> bool:
-    """Asks on stderr; anything but yes is no. Ctrl-C ends the program, also inside an event loop."""
-    import click
-
+    """Asks on stderr; anything but yes is no. Raises KeyboardInterrupt for Ctrl-C and for a closed input."""
     # An event loop would only note the signal and leave the question standing.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return click.confirm(question, err=True)
+        sys.stderr.write(f"{question} [y/N]: ")
+        sys.stderr.flush()
+        _wait_for_line()
+        answer = sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)
+    if not answer:
+        say()
+        raise KeyboardInterrupt
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def _wait_for_line() -> None:
+    """Returns when a line can be read. A signal that came right before a blocking read would be lost to it."""
+    try:
+        descriptor = sys.stdin.fileno()
+    except (OSError, ValueError):  # no real file: a test's
+        return
+    while not select.select([descriptor], [], [], 0.2)[0]:
+        pass
 
 
 def full_screen() -> bool:
