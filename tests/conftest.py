@@ -25,6 +25,7 @@ DROPPED = (
     "FORCE_COLOR",
     "LINES",
     "NO_COLOR",
+    "PYTHONDONTWRITEBYTECODE",  # else each of the many processes of the tests compiles everything anew
     "PY_COLORS",
     "SSH_AGENT_PID",
     "SSH_ASKPASS",
