@@ -64,8 +64,8 @@ def resumable(run: RunInfo) -> bool:
 
 def retryable(run: RunInfo) -> bool:
     """It has tasks that a retry opens again."""
-    failing = run.counts.get(TaskState.FAILED) or run.counts.get(TaskState.UNREACHABLE)
-    return bool(failing) and run.state in (
+    opened = (TaskState.FAILED, TaskState.UNREACHABLE, TaskState.CANCELLED)
+    return any(run.counts.get(state) for state in opened) and run.state in (
         RunState.FAILED,
         RunState.CANCELLED,
         RunState.WAITING,

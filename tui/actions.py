@@ -52,10 +52,10 @@ def why_not_pause(run: RunInfo) -> str:
 
 
 def why_not_retry(run: RunInfo) -> str:
-    """Retry opens failed and unreachable tasks again."""
+    """Retry opens failed and unreachable tasks again, and those that a cancel kept from starting."""
     if run.state in {RunState.ROLLING_BACK, RunState.ROLLED_BACK, RunState.ROLLBACK_FAILED}:
         return f"the run is {run.state.word}: undone tasks are not retried, start a new run"
-    if not count(run, *FAILING):
+    if not count(run, *FAILING) and not (run.asked is Asked.CANCEL and count(run, TaskState.CANCELLED)):
         return "no task failed or was unreachable"
     return ""
 

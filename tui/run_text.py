@@ -100,7 +100,7 @@ def next_keys(run: RunInfo) -> list[tuple[str, str]]:
         keys.append(("p", "resumes it"))
     if (
         not is_executing(run)
-        and count(run, *FAILING)
+        and (count(run, *FAILING) or (run.state is RunState.CANCELLED and count(run, TaskState.CANCELLED)))
         and run.state not in {RunState.ROLLED_BACK, RunState.ROLLING_BACK}
     ):
         keys.append(("r", "retries"))

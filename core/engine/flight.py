@@ -17,9 +17,11 @@ from core.engine.executor import (
     Executor,
     NotStarted,
     OutputSink,
+    ServerFacts,
     StopAnswer,
     Stopped,
     StopUnconfirmed,
+    Unreachable,
     Work,
 )
 from core.model.ids import AttemptRef
@@ -51,9 +53,26 @@ class Flight:
     stop_reason: StopReason | None = None
     stop_answer: StopAnswer | None = None
     cancelled: bool = False
+    _opening: asyncio.Task[ServerFacts] | None = None
     _ref: AttemptRef | None = None
     _following: asyncio.Task[Answer] | None = None
     _stopping: asyncio.Task[None] | None = None
+
+    async def open(self) -> ServerFacts:
+        """A session with the server. Raises Unreachable, also as soon as the flight is cancelled: connecting
+        may take long, and nothing has been handed over yet.
+        """
+        opening = self._opening = asyncio.ensure_future(self.executor.open(self.server))
+        try:
+            return await opening
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if not self.cancelled or (current is not None and current.cancelling()):
+                opening.cancel()
+                raise
+            raise Unreachable("cancelled while it was being connected") from None
+        finally:
+            self._opening = None
 
     async def hand_over(
         self, ref: AttemptRef, work: Work, sink: OutputSink, timeout_s: float | None
@@ -98,6 +117,8 @@ class Flight:
     def cancel(self) -> None:
         """Stops what is in flight and wakes the flight from any pause; it will start nothing more."""
         self.cancelled = True
+        if self._opening is not None:
+            self._opening.cancel()
         self.stop(StopReason.CANCEL)
         self.interrupted.set()
 

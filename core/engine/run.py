@@ -356,7 +356,7 @@ class Run:
         self._wake.set()
 
     async def retry(self, actor: str, keys: Sequence[TaskKey], accept_risk: bool) -> None:
-        """Opens failed tasks again. The caller then executes the run."""
+        """Opens failed tasks again, and those that a cancel kept from starting. The caller then executes the run."""
         if self.executing:
             raise NotPossible(f"run {self.book.number} is running: retry when it has stopped")
         if self.rolling_back or any(record.undo is not UndoState.NONE for record in self.book.tasks):
@@ -371,7 +371,12 @@ class Run:
         ]
         if refused:
             raise NotPossible("only failed and unreachable tasks can be retried: " + ", ".join(refused))
-        if not chosen:
+        called_off = [
+            task
+            for task, record in enumerate(self.book.tasks)
+            if record.state is TaskState.CANCELLED and self.book.asked is Asked.CANCEL
+        ]
+        if not chosen and not called_off:
             raise NotPossible(f"run {self.book.number} has no failed or unreachable task")
         risky = [str(self._graph.key(task)) for task in chosen if self.book.tasks[task].may_have_run]
         if risky and not accept_risk:
@@ -382,9 +387,8 @@ class Run:
         tx = Tx()
         for task in chosen:
             self._open_again(tx, task, actor, "retry")
-        for task, record in enumerate(self.book.tasks):
-            if record.state is TaskState.CANCELLED and self.book.state is RunState.CANCELLED:
-                self.book.move(tx, task, TaskState.WAITING, why="", actor=actor)
+        for task in called_off:
+            self.book.move(tx, task, TaskState.WAITING, why="", actor=actor)
         self.book.halt(tx, False)
         self.book.ask(tx, Asked.RUN, actor=actor, reason="retry")
         self.book.run_state(tx, RunState.RUNNING, why="", actor=actor)

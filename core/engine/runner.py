@@ -521,7 +521,7 @@ class TaskRunner:
             tx = Tx()
             self._book.move(tx, flight.task, TaskState.RUNNING, phase=Phase.CONNECT)
             self._book.post(tx)
-        facts = await self._executor.open(flight.server)
+        facts = await flight.open()
         known = self._facts.get(name)
         if known is None or known != facts:
             self._facts[name] = facts

@@ -7,15 +7,16 @@ import asyncio
 import pytest
 
 from core.engine.api import PlanRequest, RunRequest
-from core.engine.executor import Command, Ended, InDoubt, NotStarted, Work
+from core.engine.executor import Command, Ended, InDoubt, NotStarted, ServerFacts, Work
 from core.engine.run import Run
 from core.engine.scheduler import Scheduler
 from core.errors import InputError, NotPossible, WorkspaceOwned
 from core.model.ids import AttemptRef, TaskKey
 from core.model.states import Decision, Purpose, RunState, TaskState, UndoState
 from core.model.views import RunInfo
+from providers.base import Server
 from tests.support.lab import ACTOR, Lab, until
-from tests.support.memory import Reply
+from tests.support.memory import MemoryExecutor, Reply
 
 TWO_STEPS = """
     steps:
@@ -294,6 +295,29 @@ async def test_cancel_stops_what_runs_and_ends_the_run(lab: Lab) -> None:
         assert (task.state, task.why) == (TaskState.FAILED, "stopped by us")
         assert (await lab.task(engine, "two@a")).state is TaskState.CANCELLED
     assert len(lab.memory.stops) == 2
+
+
+async def test_cancel_does_not_wait_for_a_connection(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    connecting, never = asyncio.Event(), asyncio.Event()
+
+    async def open_slowly(executor: MemoryExecutor, server: Server) -> ServerFacts:
+        connecting.set()
+        await never.wait()
+        raise AssertionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryExecutor, "open", open_slowly)
+        async with lab.engine() as engine:
+            run = await engine.start(RunRequest(PlanRequest(lab.batch(TWO_STEPS)), ACTOR))
+            await connecting.wait()
+            await engine.cancel(run.number, actor=ACTOR)
+            assert (await engine.wait(run.number)).state is RunState.CANCELLED
+            assert set((await lab.states(engine)).values()) == {"cancelled"}
+
+    # Nothing failed, and a retry opens what was kept from starting.
+    async with lab.engine() as engine:
+        await engine.retry(run.number, actor=ACTOR)
+        assert (await engine.wait(run.number)).state is RunState.DONE
 
 
 async def test_a_timeout_stops_the_command_and_counts_as_a_failure(lab: Lab) -> None:
