@@ -7,6 +7,7 @@ mark says that a demo made it.
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,8 +89,10 @@ def _remove(folder: Path) -> None:
 
 async def _open(folder: Path, keep_servers: bool) -> int:
     await _start(folder)
+    # Where a run of an earlier demo is open, the dashboard shows first what it needs.
+    batch = None if await _has_open_run(folder) else BATCH
     try:
-        return await interface(folder, batch=BATCH, notice=f"This is the demo, kept in {folder}.")
+        return await interface(folder, batch=batch, notice=f"This is the demo, kept in {folder}.")
     finally:
         if keep_servers or await _has_open_run(folder):
             note(f"the servers go on; stop them: {command('servers', 'stop')}")
@@ -114,9 +117,20 @@ async def _run(folder: Path, keep_servers: bool) -> int:
         else:
             await _stop(folder)
     out(f"The demo's workspace is kept in {folder}. Try next:")
+    activate = _activate()
+    if activate is not None:
+        out(f"  . {activate}")
     out(f"  {command('runs', 'show')}")
     out("  windlass demo" if folder == _usual_folder() else f"  windlass demo --dir {folder}")
     return status
+
+
+def _activate() -> Path | None:
+    """What puts `windlass` on the path, where it was started from a virtual environment and is not on it."""
+    script = Path(sys.argv[0]).absolute().with_name("activate")
+    if shutil.which("windlass") is not None or not script.is_file():
+        return None
+    return script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
 
 
 async def _start(folder: Path) -> None:

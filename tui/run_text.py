@@ -46,7 +46,8 @@ def figures(run: RunInfo, look: Look, pace: words.Pace | None = None) -> Spans:
     ]
     if is_executing(run):
         left = words.left_s(run, now, pace)
-        spans.append((look.own(f", {words.about(left, none='– left')}"), "muted"))
+        if left is not None:
+            spans.append((look.own(f", {words.about(left)}"), "muted"))
     return spans
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from core.batch.needs import effective_needs
 from core.engine.snapshot import Snapshot
-from core.model.states import FAILING, RunState, TaskState, UndoState
+from core.model.states import FAILING, Phase, RunState, TaskState, UndoState
 from core.model.views import AttemptInfo, Explanation, RunInfo, StepInfo, TaskInfo
 
 
@@ -28,10 +28,7 @@ def explain(
         case TaskState.BLOCKED:
             sentences.append(f"{task.step} is blocked on {task.server}: {task.why}")
         case TaskState.RUNNING:
-            phase = task.phase.word if task.phase else "run"
-            sentences.append(f"attempt {task.attempt} of {task.attempts} is in its {phase} phase")
-            if task.why:
-                sentences.append(task.why)
+            sentences.append(_running(task))
         case _:
             word = f"{task.step} on {task.server} is {task.state.word}"
             sentences.append(f"{word}: {task.why}" if task.why else word)
@@ -41,6 +38,23 @@ def explain(
         sentences.append(f"{task.decided_by} decided: {task.decision}")
     certain, unknown = _knowledge(task, attempts)
     return Explanation(tuple(sentences), tuple(certain), tuple(unknown), seq)
+
+
+def _running(task: TaskInfo) -> str:
+    """What a running task is doing, and what its attempt before ended with."""
+    attempt = f"attempt {task.attempt} of {task.attempts}"
+    match task.phase:
+        case Phase.CONNECT:
+            return f"{task.server} is being connected"
+        case Phase.CHECK:
+            return "its check looks whether there is anything to do"
+        case Phase.VERIFY:
+            return f"{attempt} ended well and is being verified"
+        case Phase.BACKOFF:
+            return f"{attempt} failed" + (f" ({task.why})" if task.why else "") + "; it is tried again soon"
+        case _:
+            before = f"; the one before: {task.why}" if task.why and task.attempt > 1 else ""
+            return f"{attempt} runs{before}"
 
 
 def _open_needs(
@@ -97,8 +111,8 @@ def _knowledge(task: TaskInfo, attempts: list[AttemptInfo]) -> tuple[list[str], 
             certain.append(f"the intent of {name} is stored")
             unknown.append(f"whether {name} started, and how it ended")
         elif attempt.outcome == "in doubt":
-            certain.append(f"{name} was handed over")
-            unknown.append(f"how {name} ended: {attempt.why or attempt.evidence}")
+            certain.append(f"the intent of {name} is stored")
+            unknown.append(f"whether {name} ran, and how it ended: {attempt.why or attempt.evidence}")
         else:
             exit_told = f", exit {attempt.exit_status}" if attempt.exit_status is not None else ""
             told = f" ({attempt.evidence})" if attempt.evidence else ""
