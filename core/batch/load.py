@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,12 @@ class LoadedBatch:
         return self.document.at(*path)
 
 
-def load_batch_file(path: Path) -> LoadedBatch:
-    """Loads a batch from a file. Raises InputError with every fault."""
+Look = Callable[[LoadedBatch], Iterable[Fault]]
+"""A further look at the healthy part of a faulty batch, for faults that a document alone does not show."""
+
+
+def load_batch_file(path: Path, look: Look | None = None) -> LoadedBatch:
+    """Loads a batch from a file. Raises InputError with every fault, those of `look` among them."""
     file = str(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -63,10 +67,10 @@ def load_batch_file(path: Path) -> LoadedBatch:
         column = error.start - (content.rfind(b"\n", 0, error.start) + 1) + 1
         fault = Fault(file, line, column, f"byte {content[error.start]:#04x} is not UTF-8")
         raise InputError(f"{file} cannot be read", faults=[fault]) from error
-    return load_batch(text, file)
+    return load_batch(text, file, look)
 
 
-def load_batch(text: str, file: str) -> LoadedBatch:
+def load_batch(text: str, file: str, look: Look | None = None) -> LoadedBatch:
     """Loads a batch from its text. Raises InputError with every fault, in source order."""
     document = read(text, file, LIMITS)
     faults = list(document.faults)
@@ -79,14 +83,15 @@ def load_batch(text: str, file: str) -> LoadedBatch:
     faults += _name_faults(document, data)
     if batch is not None:
         faults += reference_faults(batch, document)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    if faults and batch is not None and look is not None:
+        faults += look(LoadedBatch(batch, text, file, digest, document))
     if faults:
         ordered = sorted(set(faults), key=lambda fault: (fault.line, fault.column, fault.message))
         count = f"{len(ordered)} fault{'s' if len(ordered) > 1 else ''}"
         raise InputError(f"{file}: {count}", faults=ordered)
     assert batch is not None  # without a batch there is a fault
-    return LoadedBatch(
-        batch, text, file, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), document
-    )
+    return LoadedBatch(batch, text, file, digest, document)
 
 
 def _read(document: Document, data: dict[str, Any], faults: list[Fault]) -> Batch | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.batch.load import LoadedBatch, load_batch_file
+from core.batch.targets import check_targets
 from core.engine.api import HostKey, PlanRequest
 from core.engine.blobs import Blobs
 from core.engine.planner import Planned, make_plan
@@ -127,6 +128,15 @@ class Catalogue:
         path = self.batch_path(batch)
         return await asyncio.to_thread(load_batch_file, path)
 
+    async def _load_beside_inventory(self, batch: str) -> None:
+        """Raises InputError with the faults of a faulty batch's targets as well, where there is an inventory."""
+        try:
+            servers = await self.server_list()
+        except InputError:
+            return
+        path = self.batch_path(batch)
+        await asyncio.to_thread(load_batch_file, path, lambda loaded: check_targets(loaded, servers))
+
     async def batch_infos(self) -> Sequence[BatchInfo]:
         """Every batch of the workspace, by name."""
         return await asyncio.to_thread(self._batch_infos)
@@ -160,7 +170,12 @@ class Catalogue:
         self, request: PlanRequest, *, held: Mapping[str, int], keep_files: bool = False
     ) -> Planned:
         """Plans a batch against the inventory as it is now. Raises InputError with every fault."""
-        loaded = await self.load(request.batch)
+        try:
+            loaded = await self.load(request.batch)
+        except InputError as error:
+            if error.faults:
+                await self._load_beside_inventory(request.batch)
+            raise
         servers = await self.server_list()
         users, warnings = await asyncio.to_thread(_reached, servers)
         return await asyncio.to_thread(

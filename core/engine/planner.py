@@ -83,7 +83,6 @@ def make_plan(
     params = resolve_params(loaded.batch, request.params, loaded.file)
     limit = parse_selector(request.limit) if request.limit else None
     faults.found.extend(check_targets(loaded, inventory))
-    faults.check()
     targets = resolve(loaded, inventory, limit)
     told = [*warnings, *_warnings(loaded, targets, inventory)]
     named = {name for names in targets.values() for name in names}
@@ -91,6 +90,7 @@ def make_plan(
     if ENGINE_SERVER in named:
         servers[ENGINE_SERVER] = ENGINE
     if not any(targets.values()):
+        faults.check()
         raise InputError(
             f"{loaded.file}: no step has a server to run on",
             hint="`windlass servers list` shows the inventory; check the batch's `on` and --limit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.load import LoadedBatch, load_batch_file
+from core.batch.load import LoadedBatch, load_batch, load_batch_file
 from core.batch.params import resolve_params
 from core.batch.targets import check_targets, resolve
 from core.inventory import Inventory
@@ -62,6 +63,14 @@ async def test_batches_are_valid_and_reach_servers_that_are_there(
         if step.upload is not None:
             assert (templates / template / step.upload.source).is_file()
         assert step.undo is not None or not step.changes_something
+
+
+async def test_the_readmes_first_batch_can_be_saved_in_the_demo(
+    repository: Path, templates: Path, tmp_path: Path
+) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", (repository / "README.md").read_text("utf-8"), re.DOTALL)
+    loaded = load_batch(text, "restart.yaml")
+    assert check_targets(loaded, await _servers(templates / "demo", tmp_path)) == []
 
 
 async def test_the_demo_has_twelve_servers(templates: Path, tmp_path: Path) -> None:

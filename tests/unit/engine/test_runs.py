@@ -481,7 +481,22 @@ async def test_a_plan_names_every_fault_of_targets_templates_and_files(lab: Lab)
         with pytest.raises(InputError) as caught:
             await engine.plan(PlanRequest("work", {"version": "1"}))
         assert [(fault.line, fault.message) for fault in caught.value.faults] == [
-            (4, "no server has group 'od'")
+            (4, "no server has group 'od'"),
+            (5, "zone is not defined here (on a, b)"),
+            (6, f"files/missing is no file in the workspace ({lab.path})"),
+        ]
+        lab.batch("""
+            steps:
+              one: {runn: x, on: group:od}
+              two: {run: x, on: group:evn, needs: [on]}
+        """)
+        with pytest.raises(InputError) as caught:
+            await engine.plan(PlanRequest("work"))
+        assert [(fault.line, fault.message, fault.hint) for fault in caught.value.faults] == [
+            (3, "unknown key 'runn'", "did you mean run?"),
+            (3, "no server has group 'od'", "did you mean group:odd?"),
+            (4, "no server has group 'evn'", "did you mean group:even?"),
+            (4, "there is no step 'on'", "did you mean one?"),
         ]
         lab.batch("""
             steps:
