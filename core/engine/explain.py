@@ -54,7 +54,7 @@ def _running(task: TaskInfo) -> str:
             return f"{attempt} failed" + (f" ({task.why})" if task.why else "") + "; it is tried again soon"
         case _:
             before = f"; the one before: {task.why}" if task.why and task.attempt > 1 else ""
-            return f"{attempt} runs{before}"
+            return f"{attempt} is running{before}"
 
 
 def _open_needs(
