@@ -20,7 +20,7 @@ from tests.support.program import REPOSITORY
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
-WAIT_S = 90.0
+WAIT_S = 180.0
 
 
 class Terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from textual.pilot import Pilot
@@ -11,12 +12,14 @@ from tui.app import WindlassApp
 from tui.screens.base import Live
 from tui.screens.start import StartSheet
 
-MOST_TURNS = 600
+LIMIT_S = 120.0
+"""Generous: what is waited for may be the work of other processes on a busy machine."""
 
 
 async def until(pilot: Pilot, holds: Callable[[], object], what: str = "") -> None:
     """Lets the app work until a condition holds; fails when it never does."""
-    for _ in range(MOST_TURNS):
+    ends_at = time.monotonic() + LIMIT_S
+    while time.monotonic() < ends_at:
         if holds():
             return
         await pilot.pause(0.01)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_S = 30.0
+MOST_S = 120.0
 
 
 class Terminal:

@@ -164,7 +164,7 @@ async def test_a_slow_screen_merges_and_misses_nothing(make_app: MakeApp) -> Non
 
         engine.steps = slow  # type: ignore[method-assign]
         await engine.set_task(44, TaskKey("build", "web-10"), state=TaskState.RUNNING, last_line="one")
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.wait(), 60)
         for server in ("web-10", "web-11", "web-12"):
             await engine.set_task(
                 44, TaskKey("build", server), state=TaskState.RUNNING, last_line=f"news of {server}"

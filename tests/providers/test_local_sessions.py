@@ -98,8 +98,8 @@ async def test_a_command_that_cannot_be_started_says_why(
 async def test_the_end_waits_for_the_output_but_not_longer(connection: asyncssh.SSHClientConnection) -> None:
     answer = await connection.run("(sleep 0.3; echo late) & echo early")
     assert answer.stdout == "early\nlate\n"
-    process = await connection.create_process("sleep 30 </dev/null >/dev/null 2>&1 & echo $!")
-    answer = await asyncio.wait_for(process.wait(), 10)
+    process = await connection.create_process("sleep 300 </dev/null >/dev/null 2>&1 & echo $!")
+    answer = await asyncio.wait_for(process.wait(), 60)
     os.kill(int(str(answer.stdout)), signal.SIGKILL)
 
 
@@ -389,8 +389,8 @@ async def test_a_break_interrupts_what_has_a_terminal(connection: asyncssh.SSHCl
 
 
 async def test_background_work_does_not_keep_a_terminal(connection: asyncssh.SSHClientConnection) -> None:
-    process = await connection.create_process("(trap '' HUP; sleep 100) & echo $!; exit 6", term_type="xterm")
-    answer = await asyncio.wait_for(process.wait(), 10)
+    process = await connection.create_process("(trap '' HUP; sleep 300) & echo $!; exit 6", term_type="xterm")
+    answer = await asyncio.wait_for(process.wait(), 60)
     assert answer.exit_status == 6
     with contextlib.suppress(ProcessLookupError):
         os.kill(int(str(answer.stdout)), signal.SIGKILL)

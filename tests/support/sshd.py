@@ -25,7 +25,7 @@ from providers.base import Server, SshTarget
 
 SSHD = Path("/usr/sbin/sshd")
 PRIVILEGE_SEPARATION = Path("/run/sshd")
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 def require_sshd() -> None:

@@ -22,7 +22,7 @@ from providers.base import Server
 
 _numbers = itertools.count(1)
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 """How long anything may take before a test gives up; nothing waits this long when all is well."""
 
 

@@ -30,7 +30,7 @@ def run(server: Server, known_hosts: Path | None = None) -> subprocess.Completed
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=20,
+            timeout=120,
         )
 
 

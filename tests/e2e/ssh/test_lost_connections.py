@@ -85,7 +85,7 @@ async def test_a_half_open_connection_is_ended_by_keepalive(sshd: Sshd) -> None:
         assert isinstance(answer, InDoubt)
         assert "not responding to keepalive" in answer.evidence
         # Four silences of 0.2 s; the rest is patience with a busy machine.
-        assert 0.5 < time.monotonic() - began < 10
+        assert 0.5 < time.monotonic() - began < 60
         assert all(alive(pid) for pid in pids)
 
 

@@ -406,7 +406,7 @@ async def test_a_rollback_that_fails_is_told_to_whoever_waits(tmp_path: Path) ->
     broken.broken = True
     for _ in range(2):
         with pytest.raises(StoreError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await writer.commit(Tx())
     broken.broken = False
     await writer.close()

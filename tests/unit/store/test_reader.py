@@ -427,7 +427,7 @@ async def test_a_reader_never_blocks_the_writer(store: Store, database: Path) ->
     assert connection is not None
     async with connection.execute("BEGIN"), connection.execute("SELECT count(*) FROM tasks") as cursor:
         assert await cursor.fetchone() == (6,)
-        await asyncio.wait_for(store.commit(done(0)), 4)  # inside somebody's long read
+        await asyncio.wait_for(store.commit(done(0)), 60)  # inside somebody's long read
         assert query(database, "SELECT count(*) FROM tasks WHERE state = 'done'") == [(1,)]
     await connection.execute("COMMIT")
     await reader.close()
