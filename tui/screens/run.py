@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from core.errors import WindlassError
 from core.model.ids import TaskKey
-from core.model.states import FAILING, RunState, TaskState
+from core.model.states import FAILING, RunState, TaskState, UndoState
 from core.model.views import RunInfo, StepInfo, TaskInfo
 from tui import actions, rows, run_text, words
 from tui.bridge import EVERYTHING, Changes
@@ -295,7 +295,12 @@ class RunScreen(Live[None]):
             self._server = self.chosen.server
 
     def _show_grid(self) -> None:
-        self.query_one("#grid", GridLine).show([task.state for task in self.tasks.items])
+        self.query_one("#grid", GridLine).show(
+            [
+                task.undo if self._rolling_back and task.undo is not UndoState.NONE else task.state
+                for task in self.tasks.items
+            ]
+        )
 
     async def _show_task(self) -> None:
         """Output and why-line of the chosen task."""

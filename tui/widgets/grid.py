@@ -11,27 +11,32 @@ from collections.abc import Sequence
 from textual.strip import Strip
 from textual.widget import Widget
 
-from core.model.states import TaskState
-from themes.signs import TASK_SIGNS
+from core.model.states import TaskState, UndoState
+from themes.signs import TASK_SIGNS, UNDO_SIGNS
 from tui.look import look
 from tui.paint import Span, strip
 
-MOST_IMPORTANT_FIRST = (
+MOST_IMPORTANT_FIRST: tuple[TaskState | UndoState, ...] = (
     TaskState.IN_DOUBT,
+    UndoState.IN_DOUBT,
     TaskState.FAILED,
+    UndoState.FAILED,
     TaskState.UNREACHABLE,
     TaskState.BLOCKED,
     TaskState.RUNNING,
+    UndoState.UNDOING,
+    UndoState.PENDING,
     TaskState.CANCELLED,
     TaskState.WAITING,
     TaskState.SKIPPED,
     TaskState.IN_PLACE,
     TaskState.DONE,
+    UndoState.UNDONE,
 )
 _RANK = {state: rank for rank, state in enumerate(MOST_IMPORTANT_FIRST)}
 
 
-def bucketed(states: Sequence[TaskState], cells: int) -> list[TaskState]:
+def bucketed(states: Sequence[TaskState | UndoState], cells: int) -> list[TaskState | UndoState]:
     """One state for each cell: all of them where they fit, else the most important of each bucket."""
     count = len(states)
     if cells <= 0:
@@ -51,10 +56,10 @@ class GridLine(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._states: tuple[TaskState, ...] = ()
+        self._states: tuple[TaskState | UndoState, ...] = ()
 
-    def show(self, states: Sequence[TaskState]) -> None:
-        """The states in row order."""
+    def show(self, states: Sequence[TaskState | UndoState]) -> None:
+        """The states in row order; of a task that is being undone, that of its undo."""
         if tuple(states) != self._states:
             self._states = tuple(states)
             self.refresh()
@@ -66,7 +71,7 @@ class GridLine(Widget):
         style = look(self)
         spans: list[Span] = []
         for state in bucketed(self._states, width):
-            sign = TASK_SIGNS[state]
+            sign = TASK_SIGNS[state] if isinstance(state, TaskState) else UNDO_SIGNS[state]
             mark = style.mark(sign)
             if spans and spans[-1][1] == sign.role:
                 spans[-1] = (spans[-1][0] + mark, sign.role)
