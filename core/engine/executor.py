@@ -10,7 +10,7 @@ Work is what an attempt does, already rendered: no template and no secret refere
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -24,11 +24,19 @@ from providers.base import Server
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A shell command for `/bin/sh`. `sudo` is None, or the user to become ("root" for plain sudo)."""
+    """A shell command for `/bin/sh`. `sudo` is None, or the user to become ("root" for plain sudo).
+
+    `supervise` asks for a record on the server, so that the command survives its connection and its
+    engine; `repeats` says that it changes nothing and may be run again under the same name (a guard, a
+    wait); `discard` that nobody wants its output.
+    """
 
     text: str
     env: Mapping[str, str] = field(default_factory=dict)
     sudo: str | None = None
+    supervise: bool = True
+    repeats: bool = False
+    discard: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +99,13 @@ class NotStarted:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """Nobody can know whether the work ran or ended. `evidence` says what was looked at."""
+    """Nobody can know whether the work ran or ended. `evidence` says what was looked at.
+
+    `lost` says that the server could not be asked: once it answers again, `attach` may tell more.
+    """
 
     evidence: str
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +128,31 @@ StopAnswer = Stopped | StopUnconfirmed
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Where evidence of an attempt is to be found: stored with its intent, before it is handed over.
+
+    `folder` is the run's folder on the server, with its marker in the name ("" where no record is kept),
+    `boot_id` the server's boot then.
+    """
+
+    boot_id: str = ""
+    folder: str = ""
+
+
+NO_TRACE = Trace()
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a session learnt when it opened: `boot_id` ("" where unknown), and notes for the plan and log."""
+    """What a session learnt when it opened: `boot_id` ("" where unknown), and notes for the plan and log.
+
+    `folder` is where records of supervised commands are kept, "" where the server keeps none.
+    """
 
     boot_id: str = ""
     user: str = ""
     notes: tuple[str, ...] = ()
+    folder: str = ""
 
 
 class Unreachable(Exception):
@@ -146,6 +177,10 @@ class OutputSink(Protocol):
         ...
 
 
+Found = Callable[[float | None], None]
+"""Told when an attempt was found still running: for how many seconds already, None where that is unknown."""
+
+
 class Executor(Protocol):
     """Runs attempts. One executor serves one run; all methods may be called concurrently."""
 
@@ -156,36 +191,59 @@ class Executor(Protocol):
         """
         ...
 
-    async def start(self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink) -> Answer:
+    async def start(
+        self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
+    ) -> Answer:
         """Hands the work over, streams its output to `sink` and returns when it ended.
 
+        `trace` is what was stored with the intent: where its folder is missing nothing is started.
         Returns NotStarted only where it is certain that nothing was handed over. Cancelling the
         coroutine abandons the attempt: whoever cancels calls `stop` or records the doubt.
         """
         ...
 
     async def attach(
-        self, server: Server, ref: AttemptRef, work: Work, offsets: Mapping[Stream, int], sink: OutputSink
+        self,
+        server: Server,
+        ref: AttemptRef,
+        work: Work,
+        offsets: Mapping[Stream, int],
+        sink: OutputSink,
+        trace: Trace = NO_TRACE,
+        found: Found | None = None,
     ) -> Answer:
         """Finds an attempt that this or another process started, follows it from `offsets` (raw bytes
         already stored) and returns its end; InDoubt where no evidence can be had.
 
-        Raises Unreachable.
+        An attempt that never started is voided on the way: it never will. Raises Unreachable.
         """
         ...
 
-    async def void(self, server: Server, ref: AttemptRef) -> NotStarted | InDoubt:
+    async def void(self, server: Server, ref: AttemptRef, trace: Trace = NO_TRACE) -> NotStarted | InDoubt:
         """Makes sure that the attempt, if it never started, never will. Raises Unreachable."""
         ...
 
-    async def stop(self, server: Server, ref: AttemptRef, grace_s: float) -> StopAnswer:
-        """Ends the attempt's process group: TERM, then KILL after `grace_s`; never raises."""
+    async def stop(
+        self,
+        server: Server,
+        ref: AttemptRef,
+        grace_s: float,
+        work: Work | None = None,
+        trace: Trace = NO_TRACE,
+    ) -> StopAnswer:
+        """Ends the attempt's process group: TERM, then KILL after `grace_s`; never raises.
+
+        `work` and `trace` are needed only for an attempt that this process neither started nor attached to.
+        """
         ...
 
     async def forget(self, server: Server, ref: AttemptRef) -> None:
         """The outcome is durable: whatever the attempt left on the server may go; never raises."""
         ...
 
-    async def close(self) -> None:
-        """Closes every session. Attempts still in flight are abandoned."""
+    async def close(self, *, over: bool = False) -> None:
+        """Closes every session. Attempts still in flight are abandoned.
+
+        `over` says that the run is closed: what it left on servers goes.
+        """
         ...

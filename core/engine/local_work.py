@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.engine.executor import (
+    NO_TRACE,
     Answer,
     Ended,
     Executor,
+    Found,
     HttpProbe,
     InDoubt,
     NotStarted,
@@ -19,6 +21,7 @@ from core.engine.executor import (
     ServerFacts,
     StopAnswer,
     Stopped,
+    Trace,
     Work,
 )
 from core.model.ids import ENGINE_SERVER, AttemptRef
@@ -41,7 +44,9 @@ class LocalExecutor:
         """The engine is always there."""
         return ServerFacts()
 
-    async def start(self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink) -> Answer:
+    async def start(
+        self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
+    ) -> Answer:
         """Asks once."""
         if not isinstance(work, HttpProbe):
             return NotStarted(f"the engine itself runs no {type(work).__name__.lower()}")
@@ -50,23 +55,37 @@ class LocalExecutor:
         return answer
 
     async def attach(
-        self, server: Server, ref: AttemptRef, work: Work, offsets: Mapping[Stream, int], sink: OutputSink
+        self,
+        server: Server,
+        ref: AttemptRef,
+        work: Work,
+        offsets: Mapping[Stream, int],
+        sink: OutputSink,
+        trace: Trace = NO_TRACE,
+        found: Found | None = None,
     ) -> Answer:
         """A probe is simply made again."""
         return NotStarted("a probe is made again")
 
-    async def void(self, server: Server, ref: AttemptRef) -> NotStarted | InDoubt:
+    async def void(self, server: Server, ref: AttemptRef, trace: Trace = NO_TRACE) -> NotStarted | InDoubt:
         """A probe that was not made changes nothing."""
         return NotStarted("a probe changes nothing")
 
-    async def stop(self, server: Server, ref: AttemptRef, grace_s: float) -> StopAnswer:
+    async def stop(
+        self,
+        server: Server,
+        ref: AttemptRef,
+        grace_s: float,
+        work: Work | None = None,
+        trace: Trace = NO_TRACE,
+    ) -> StopAnswer:
         """Nothing outlives a probe."""
         return Stopped("a probe leaves no process")
 
     async def forget(self, server: Server, ref: AttemptRef) -> None:
         """Nothing is kept."""
 
-    async def close(self) -> None:
+    async def close(self, *, over: bool = False) -> None:
         """Closes the HTTP client."""
         if self._client is not None:
             await self._client.aclose()
@@ -114,29 +133,45 @@ class RoutingExecutor:
         """See Executor.open."""
         return await self._of(server).open(server)
 
-    async def start(self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink) -> Answer:
+    async def start(
+        self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
+    ) -> Answer:
         """See Executor.start."""
-        return await self._of(server).start(server, ref, work, sink)
+        return await self._of(server).start(server, ref, work, sink, trace)
 
     async def attach(
-        self, server: Server, ref: AttemptRef, work: Work, offsets: Mapping[Stream, int], sink: OutputSink
+        self,
+        server: Server,
+        ref: AttemptRef,
+        work: Work,
+        offsets: Mapping[Stream, int],
+        sink: OutputSink,
+        trace: Trace = NO_TRACE,
+        found: Found | None = None,
     ) -> Answer:
         """See Executor.attach."""
-        return await self._of(server).attach(server, ref, work, offsets, sink)
+        return await self._of(server).attach(server, ref, work, offsets, sink, trace, found)
 
-    async def void(self, server: Server, ref: AttemptRef) -> NotStarted | InDoubt:
+    async def void(self, server: Server, ref: AttemptRef, trace: Trace = NO_TRACE) -> NotStarted | InDoubt:
         """See Executor.void."""
-        return await self._of(server).void(server, ref)
+        return await self._of(server).void(server, ref, trace)
 
-    async def stop(self, server: Server, ref: AttemptRef, grace_s: float) -> StopAnswer:
+    async def stop(
+        self,
+        server: Server,
+        ref: AttemptRef,
+        grace_s: float,
+        work: Work | None = None,
+        trace: Trace = NO_TRACE,
+    ) -> StopAnswer:
         """See Executor.stop."""
-        return await self._of(server).stop(server, ref, grace_s)
+        return await self._of(server).stop(server, ref, grace_s, work, trace)
 
     async def forget(self, server: Server, ref: AttemptRef) -> None:
         """See Executor.forget."""
         await self._of(server).forget(server, ref)
 
-    async def close(self) -> None:
+    async def close(self, *, over: bool = False) -> None:
         """Closes both."""
-        await self._servers.close()
-        await self._engine.close()
+        await self._servers.close(over=over)
+        await self._engine.close(over=over)

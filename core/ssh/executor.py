@@ -13,15 +13,17 @@ connection is an answer, not an exception: only `open` and `attach` raise Unreac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.engine.executor import (
+    NO_TRACE,
     Answer,
     Command,
     Ended,
+    Found,
     InDoubt,
     NotStarted,
     OutputSink,
@@ -30,6 +32,7 @@ from core.engine.executor import (
     StopAnswer,
     Stopped,
     StopUnconfirmed,
+    Trace,
     Unreachable,
     Upload,
     Work,
@@ -42,21 +45,17 @@ from core.ssh.plain import PlainCommands
 from core.ssh.pool import Connection, SshPool
 from core.ssh.port import probe_port
 from core.ssh.settings import SshSettings
+from core.ssh.supervised import EndedRuns, SupervisedCommands
+from core.ssh.supervisor.record import record_id
 from core.ssh.transfer import TransferFailed, digest, upload
 from providers.base import Server
-
-CommandPathFactory = Callable[[Server, Link, Callable[[], Awaitable[Link]]], Awaitable[CommandPath]]
-"""Makes the command path of a new connection; the callable makes a further connection to the server.
-
-May raise LinkGone.
-"""
-
 
 class SshExecutor:
     """The executor of one run.
 
-    `known_hosts` is the workspace's own file and wins over that of `settings`; `commands` replaces the
-    plain command path.
+    `known_hosts` is the workspace's own file and wins over that of `settings`. `run_id` names the run's
+    folders on servers; without one (a command outside any run) nothing is supervised. `ended_runs` tells
+    which folders found beside them may go.
     """
 
     def __init__(
@@ -64,16 +63,20 @@ class SshExecutor:
         settings: SshSettings | None = None,
         *,
         known_hosts: Path | None = None,
-        commands: CommandPathFactory | None = None,
+        run_id: str = "",
+        ended_runs: EndedRuns | None = None,
     ) -> None:
         settings = settings or SshSettings()
         if known_hosts is not None:
             settings = replace(settings, known_hosts=known_hosts)
         self._settings = settings
-        self._commands = commands or self._plain
         self._ledger: Ledger = {}
         self._short: dict[AttemptRef, asyncio.Task[Answer]] = {}
         self._repeatable: set[AttemptRef] = set()
+        self._run_id = run_id
+        self._ended_runs = ended_runs
+        self._folders: dict[str, str] = {}
+        self._closed = False
         self._pool: SshPool[CommandPath] = SshPool(settings, self._prepare)
 
     # ------------------------------------------------------------ the executor's verbs
@@ -83,7 +86,9 @@ class SshExecutor:
         connection = await self._pool.open(server)
         return self._facts(connection)
 
-    async def start(self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink) -> Answer:
+    async def start(
+        self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
+    ) -> Answer:
         """Hands the work over and follows it to its end."""
         match work:
             case Command():
@@ -92,7 +97,7 @@ class SshExecutor:
                     connection = await self._pool.open(server)
                 except Unreachable as error:
                     return NotStarted(error.why)
-                return await connection.prepared.run(ref, work, sink)
+                return await connection.prepared.run(ref, work, sink, trace)
             case Upload() | PortProbe():
                 self._repeatable.add(ref)
                 return await self._shortly(ref, self._start_short(server, work))
@@ -100,13 +105,20 @@ class SshExecutor:
                 return NotStarted(f"{type(work).__name__} is not run over SSH")
 
     async def attach(
-        self, server: Server, ref: AttemptRef, work: Work, offsets: Mapping[Stream, int], sink: OutputSink
+        self,
+        server: Server,
+        ref: AttemptRef,
+        work: Work,
+        offsets: Mapping[Stream, int],
+        sink: OutputSink,
+        trace: Trace = NO_TRACE,
+        found: Found | None = None,
     ) -> Answer:
         """What became of an attempt that was started earlier. Raises Unreachable."""
         connection = await self._pool.open(server)
         match work:
             case Command():
-                return await connection.prepared.attach(ref, work, offsets, sink)
+                return await connection.prepared.attach(ref, work, offsets, sink, trace, found)
             case Upload():
                 self._repeatable.add(ref)
                 return await self._look_at(connection.link, work)
@@ -114,7 +126,7 @@ class SshExecutor:
                 self._repeatable.add(ref)
                 return NotStarted("a probe changes nothing and is run again")
 
-    async def void(self, server: Server, ref: AttemptRef) -> NotStarted | InDoubt:
+    async def void(self, server: Server, ref: AttemptRef, trace: Trace = NO_TRACE) -> NotStarted | InDoubt:
         """Makes sure that an attempt that never started never will. Raises Unreachable.
 
         Of uploads and probes this holds always, once `start` or `attach` told that it is one.
@@ -122,10 +134,21 @@ class SshExecutor:
         if ref in self._repeatable:
             return NotStarted("it repeats safely")
         connection = await self._pool.open(server)
-        return await connection.prepared.void(ref)
+        return await connection.prepared.void(ref, trace)
 
-    async def stop(self, server: Server, ref: AttemptRef, grace_s: float) -> StopAnswer:
+    async def stop(
+        self,
+        server: Server,
+        ref: AttemptRef,
+        grace_s: float,
+        work: Work | None = None,
+        trace: Trace = NO_TRACE,
+    ) -> StopAnswer:
         """Ends the attempt; never raises."""
+        if ref not in self._ledger and isinstance(work, Command) and trace.folder:
+            earlier = Running(work.sudo, trace, record_id(ref), handed_over=True)
+            earlier.reported.set()
+            self._ledger[ref] = earlier
         short = self._short.get(ref)
         if short is not None:
             short.cancel()
@@ -152,8 +175,12 @@ class SshExecutor:
         self._ledger.pop(ref, None)
         self._repeatable.discard(ref)
 
-    async def close(self) -> None:
-        """Closes every connection; what is in flight is abandoned."""
+    async def close(self, *, over: bool = False) -> None:
+        """Closes every connection; what is in flight is abandoned. Where the run is `over`, its records go."""
+        if not self._closed:
+            self._closed = True
+            paths = [connection.prepared for connection in self._pool.connections()]
+            await asyncio.gather(*(path.close(over) for path in paths), return_exceptions=True)
         for task in self._short.values():
             task.cancel()
         await asyncio.gather(*self._short.values(), return_exceptions=True)
@@ -163,15 +190,30 @@ class SshExecutor:
 
     async def _prepare(self, server: Server, link: Link) -> CommandPath:
         try:
-            return await self._commands(server, link, lambda: self._pool.another(server))
+            return await self._command_path(server, link)
         except LinkGone as error:
             raise Unreachable(
                 f"{server.name}: the connection was lost right after the login: {error}"
             ) from None
 
-    async def _plain(self, server: Server, link: Link, another: Callable[[], Awaitable[Link]]) -> CommandPath:
-        commands = PlainCommands(link, self._settings, self._ledger, another)
+    async def _command_path(self, server: Server, link: Link) -> CommandPath:
+        settings = self._settings
+        plain = PlainCommands(link, settings, self._ledger, lambda: self._pool.another(server))
+        if not (settings.supervise and self._run_id):
+            await plain.prepare()
+            return plain
+        commands = SupervisedCommands(
+            link,
+            settings,
+            self._ledger,
+            plain,
+            run_id=self._run_id,
+            folder=self._folders.get(server.name, ""),
+            ended_runs=self._ended_runs,
+        )
         await commands.prepare()
+        if commands.hello.folder:
+            self._folders[server.name] = commands.hello.folder
         return commands
 
     async def _start_short(self, server: Server, work: Upload | PortProbe) -> Answer:
@@ -188,7 +230,7 @@ class SshExecutor:
         notes = hello.notes
         if resolved.forward_agent:
             notes = (*notes, f"the agent is forwarded, as {resolved.forward_agent_place} asks")
-        return ServerFacts(boot_id=hello.boot_id, user=resolved.user, notes=notes)
+        return ServerFacts(hello.boot_id, resolved.user, notes, hello.folder)
 
     async def _shortly(self, ref: AttemptRef, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Runs an upload or a probe, so that `stop` can end it and the caller still gets an answer."""

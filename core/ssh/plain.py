@@ -18,7 +18,17 @@ import signal as signals
 from collections.abc import Awaitable, Callable, Mapping
 
 from core.display import display_line, display_lines
-from core.engine.executor import Answer, Command, Ended, InDoubt, NotStarted, OutputSink, StopAnswer
+from core.engine.executor import (
+    Answer,
+    Command,
+    Ended,
+    Found,
+    InDoubt,
+    NotStarted,
+    OutputSink,
+    StopAnswer,
+    Trace,
+)
 from core.model.ids import AttemptRef
 from core.model.states import Stream
 from core.ssh import shell
@@ -154,11 +164,12 @@ class PlainCommands:
 
     # ------------------------------------------------------------ running
 
-    async def run(self, ref: AttemptRef, command: Command, sink: OutputSink) -> Answer:
+    async def run(self, ref: AttemptRef, command: Command, sink: OutputSink, trace: Trace) -> Answer:
         """Hands a command over and follows it to its end; see the module for what is certain when."""
         try:
             marker = shell.new_marker()
-            lines = [shell.command_line(command.text, command.env, marker)]
+            text = f"exec >/dev/null 2>&1\n{command.text}" if command.discard else command.text
+            lines = [shell.command_line(text, command.env, marker)]
             if command.sudo is not None:
                 lines.insert(0, shell.sudo_line(self._settings.shell, command.sudo))
         except shell.NotExpressible as error:
@@ -290,12 +301,18 @@ class PlainCommands:
     # ------------------------------------------------------------ the other verbs
 
     async def attach(
-        self, ref: AttemptRef, command: Command, offsets: Mapping[Stream, int], sink: OutputSink
+        self,
+        ref: AttemptRef,
+        command: Command,
+        offsets: Mapping[Stream, int],
+        sink: OutputSink,
+        trace: Trace,
+        found: Found | None,
     ) -> Answer:
         """Without a record on the server no evidence can be had."""
         return InDoubt(NO_RECORD)
 
-    async def void(self, ref: AttemptRef) -> NotStarted | InDoubt:
+    async def void(self, ref: AttemptRef, trace: Trace) -> NotStarted | InDoubt:
         """A command that was never handed over here is void; of others nothing can be proved."""
         running = self._ledger.get(ref)
         if running is not None and not running.handed_over:
@@ -309,6 +326,10 @@ class PlainCommands:
     async def forget(self, ref: AttemptRef) -> None:
         """Nothing is kept on the server."""
         self._ledger.pop(ref, None)
+
+    async def close(self, over: bool) -> None:
+        """Nothing is kept on the server; the channel that was kept ready goes."""
+        self._drop_ready()
 
 
 def _refused(ending: Ending, receiver: Receiver, command: Command) -> Ended:

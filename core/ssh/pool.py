@@ -84,6 +84,11 @@ class SshPool(Generic[T]):
         connection = entry.attempt.value if entry is not None else None
         return connection if connection is not None and not connection.link.gone else None
 
+    def connections(self) -> list[Connection[T]]:
+        """Every connection that is open now."""
+        values = (entry.attempt.value for entry in self._entries.values())
+        return [connection for connection in values if connection is not None and not connection.link.gone]
+
     async def another(self, server: Server) -> Link:
         """A connection of its own, beside the pool's; the caller closes it. Raises Unreachable."""
         resolved = self._resolved(server)

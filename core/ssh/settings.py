@@ -24,6 +24,12 @@ class SshSettings:
     stop_poll_s: the longest pause between two looks at a process group that is being stopped.
     kill_wait_s: how long a killed process group may take to disappear.
     hello_wait_s: how long a server may take to show that it has a POSIX shell.
+    answer_wait_s: how long a supervisor may take to answer a request before its session is given up.
+    output_bound_bytes: how large an output file of a command may grow on its server.
+    look_first_s, look_most_s: the pauses between two looks at a command that runs, while it prints and when
+        it is silent.
+    record_bases: folders on a server in which records may be kept, in order, as shell words.
+    supervise: whether commands are supervised where their server can.
     shell: the shell that evaluates commands on servers.
     """
 
@@ -41,4 +47,14 @@ class SshSettings:
     stop_poll_s: float = 0.5
     kill_wait_s: float = 5.0
     hello_wait_s: float = 15.0
+    answer_wait_s: float = 60.0
+    output_bound_bytes: int = 64 * 1024 * 1024
+    look_first_s: float = 0.1
+    look_most_s: float = 0.5
+    record_bases: tuple[str, ...] = (
+        '"${HOME:+$HOME/.cache/windlass}"',
+        '"/var/tmp/windlass-$(id -u)"',
+        '"/tmp/windlass-$(id -u)"',
+    )
+    supervise: bool = True
     shell: str = "/bin/sh"

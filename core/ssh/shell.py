@@ -34,6 +34,7 @@ _USER = re.compile(r"#[0-9]+|[A-Za-z0-9_.][A-Za-z0-9_.@+\\ $-]*")
 
 _LAST_BOOT = f"wl_c=${{LC_ALL-}};LC_ALL=C;{_BOOT}"
 _OWN_LOCALE = 'if [ -n "$wl_c" ];then LC_ALL=$wl_c;else unset LC_ALL;fi;'
+_EVALUATE = 'set --;unset wl_s wl_g wl_n wl_c;eval "unset wl_t;$wl_t"'
 
 
 class NotExpressible(ValueError):
@@ -79,14 +80,53 @@ def opening_line(shell: str, marker: str, *, hello: bool = False) -> bytes:
 
 def sudo_line(shell: str, user: str) -> bytes:
     """Line 2. Raises NotExpressible for a name that no user can have."""
-    if not _USER.fullmatch(user):
-        raise NotExpressible(f"{user!r} is no user name")
     inner = f'{shell} -c \'{_LAST_BOOT}\' {shell.split()[0]} "$1" "$2"'
-    return f"{_OWN_LOCALE}exec sudo -n -u {_quote_text(user)} -- {inner}\n".encode()
+    return f"{_OWN_LOCALE}exec sudo -n -u {_user(user)} -- {inner}\n".encode()
 
 
 def command_line(text: str, env: Mapping[str, str], marker: str) -> bytes:
     """Line 3: exports `env` and evaluates `text`. Raises NotExpressible."""
+    start = (
+        f"{_OWN_LOCALE}"
+        # In two words, so that a shell that shows its input does not print the whole marker.
+        f"printf '%s%s\\n' {_PREFIX} {marker}&&"
+        f'printf \'%s%s %s %s %s\\n\' {_PREFIX} {marker} $$ "$1" "$2" >&2||exit 125;'
+        f"exec </dev/null;{_EVALUATE}\n"
+    )
+    return _line(text, env, start)
+
+
+def supervised_line(text: str, env: Mapping[str, str], *, piped: bool, discard: bool) -> bytes:
+    """What the leader of a supervised command evaluates, without a newline. Raises NotExpressible.
+
+    `piped` says that it comes in on the command's standard input, which is then closed.
+    """
+    start = _OWN_LOCALE
+    if piped:
+        start += "exec </dev/null;"
+    if discard:
+        start += "exec >/dev/null 2>&1;"
+    return _line(text, env, start + _EVALUATE)
+
+
+def become_words(shell: str, user: str) -> bytes:
+    """How the leader of a supervised command becomes another user. Raises NotExpressible."""
+    inner = f"{shell} -c '{_LAST_BOOT}' {shell.split()[0]}"
+    return f"{_OWN_LOCALE}exec sudo -n -u {_user(user)} -- {inner}".encode()
+
+
+def kill_words(user: str) -> str:
+    """The words by which another user's processes are signalled. Raises NotExpressible."""
+    return f"sudo -n -u {_user(user)} --"
+
+
+def _user(user: str) -> str:
+    if not _USER.fullmatch(user):
+        raise NotExpressible(f"{user!r} is no user name")
+    return quote_text(user)
+
+
+def _line(text: str, env: Mapping[str, str], start: str) -> bytes:
     body = text.encode("utf-8", "surrogateescape")
     if b"\0" in body:
         raise NotExpressible("the command contains a NUL character, which no shell can take")
@@ -103,13 +143,6 @@ def command_line(text: str, env: Mapping[str, str], marker: str) -> bytes:
     parts.append(b"wl_t=" + _quote(body) + b";")
     if any(b'"$wl_n"' in part for part in parts):
         parts.insert(0, b'wl_n=${IFS#??};wl_n=${wl_n%"${wl_n#?}"};')
-    start = (
-        f"{_OWN_LOCALE}"
-        # In two words, so that a shell that shows its input does not print the whole marker.
-        f"printf '%s%s\\n' {_PREFIX} {marker}&&"
-        f'printf \'%s%s %s %s %s\\n\' {_PREFIX} {marker} $$ "$1" "$2" >&2||exit 125;'
-        'exec </dev/null;set --;unset wl_s wl_g wl_n wl_c;eval "unset wl_t;$wl_t"\n'
-    )
     parts.append(start.encode())
     line = b"".join(parts)
     if len(line) > MAX_COMMAND_BYTES:
@@ -124,7 +157,8 @@ def _quote(data: bytes) -> bytes:
     return b"'" + data.replace(b"'", b"'\\''").replace(b"\n", b"'\"$wl_n\"'") + b"'"
 
 
-def _quote_text(text: str) -> str:
+def quote_text(text: str) -> str:
+    """A word of the shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 

@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from core.engine.executor import (
+    NO_TRACE,
     Answer,
     Command,
     Ended,
+    Found,
     InDoubt,
     NotStarted,
     OutputSink,
     ServerFacts,
     StopAnswer,
     Stopped,
+    Trace,
     Unreachable,
     Work,
 )
@@ -51,7 +54,7 @@ class MemoryServers:
     most_at_once: int = 0
     stops: list[str] = field(default_factory=list)
 
-    def executor(self, _workspace: object = None) -> MemoryExecutor:
+    def executor(self, _scope: object = None) -> MemoryExecutor:
         """A new session with all of them."""
         return MemoryExecutor(self)
 
@@ -68,7 +71,9 @@ class MemoryExecutor:
             raise Unreachable(f"{server.name}: connection refused")
         return ServerFacts(boot_id="boot-1")
 
-    async def start(self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink) -> Answer:
+    async def start(
+        self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
+    ) -> Answer:
         reply = self._servers.rule(ref, work) or Reply()
         if isinstance(reply.answer, NotStarted):
             return reply.answer
@@ -96,15 +101,29 @@ class MemoryExecutor:
             self._stopping.pop(ref, None)
 
     async def attach(
-        self, server: Server, ref: AttemptRef, work: Work, offsets: Mapping[Stream, int], sink: OutputSink
+        self,
+        server: Server,
+        ref: AttemptRef,
+        work: Work,
+        offsets: Mapping[Stream, int],
+        sink: OutputSink,
+        trace: Trace = NO_TRACE,
+        found: Found | None = None,
     ) -> Answer:
         await self.open(server)
         return InDoubt("no record is kept in memory")
 
-    async def void(self, server: Server, ref: AttemptRef) -> NotStarted | InDoubt:
+    async def void(self, server: Server, ref: AttemptRef, trace: Trace = NO_TRACE) -> NotStarted | InDoubt:
         return InDoubt("no record is kept in memory")
 
-    async def stop(self, server: Server, ref: AttemptRef, grace_s: float) -> StopAnswer:
+    async def stop(
+        self,
+        server: Server,
+        ref: AttemptRef,
+        grace_s: float,
+        work: Work | None = None,
+        trace: Trace = NO_TRACE,
+    ) -> StopAnswer:
         self._servers.stops.append(str(ref))
         if ref in self._stopping:
             self._stopping[ref].set()
@@ -113,5 +132,5 @@ class MemoryExecutor:
     async def forget(self, server: Server, ref: AttemptRef) -> None:
         return None
 
-    async def close(self) -> None:
+    async def close(self, *, over: bool = False) -> None:
         return None

@@ -1,0 +1,514 @@
+"""Runs commands under the supervisor: they outlive the connection, and their records tell how they ended.
+
+One session serves all commands of a connection. Where the server allows no other channel beside it, the
+session makes room and is opened again; commands do not notice. What is certain, and why:
+
+- a command starts only where its attempt's folder is there and its claim could be written: an answer that
+  says otherwise, or a claim written by us (void), proves that it never ran and never will;
+- an end is what the record says, never a guess: a record that is missing, torn, or of another boot is doubt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from core.engine.executor import (
+    NO_TRACE,
+    Answer,
+    Command,
+    Ended,
+    Found,
+    InDoubt,
+    NotStarted,
+    OutputSink,
+    StopAnswer,
+    Stopped,
+    StopUnconfirmed,
+    Trace,
+)
+from core.model.ids import AttemptRef
+from core.model.states import Stream
+from core.ssh import shell
+from core.ssh.commands import Hello, Ledger, Running
+from core.ssh.link import ChannelRefused, Link, LinkGone
+from core.ssh.plain import PlainCommands
+from core.ssh.settings import SshSettings
+from core.ssh.supervisor.frames import Frame
+from core.ssh.supervisor.program import CHUNK_BYTES
+from core.ssh.supervisor.record import State, is_folder, new_folder_name, passing_id, record_id, run_of_folder
+from core.ssh.supervisor.session import NoShell, Session, SessionLost
+
+FORGET_AT_ONCE = 24
+SETTLE_S = 3.0
+"""How long a claim may stand without a pid, or a dead process without a status, before it is believed."""
+
+EndedRuns = Callable[[list[str]], Awaitable[set[str]]]
+"""Which of these run ids are runs of ours that are over."""
+
+LOSSES = 5
+"""How many sessions in a row may end without an answer while their connection stands."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """One command that is followed: what it printed so far, and what the server told of it by itself."""
+
+    ref: AttemptRef
+    folder: str
+    record: str
+    sink: OutputSink
+    offsets: dict[Stream, int]
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    _notice: Frame | None = None
+    _printed: bool = False
+    _full: bool = False
+
+    def told(self, frame: Frame | None) -> None:
+        """The server said something of it, or the session is over (None)."""
+        self._notice = frame or self._notice
+        self.stirred.set()
+
+    async def next(self, pause_s: float) -> Frame | None:
+        """What the server says of it within that time."""
+        if pause_s and not self.stirred.is_set():
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self.stirred.wait()
+            except TimeoutError:
+                pass
+        self.stirred.clear()
+        notice, self._notice = self._notice, None
+        return notice
+
+    def take_printed(self) -> tuple[bool, bool]:
+        """Whether anything was printed since the last call, and whether more is likely to be waiting."""
+        told, self._printed, self._full = (self._printed, self._full), False, False
+        return told
+
+    def deliver(self, stream: Stream, start: int, data: bytes) -> None:
+        """Output arrived; what is known already is left out."""
+        known = self.offsets[stream]
+        self._full = self._full or len(data) >= CHUNK_BYTES
+        if start < known:
+            data, start = data[known - start :], known
+        if data:
+            self.offsets[stream] = start + len(data)
+            self._printed = True
+            self.sink(stream, start, data)
+
+
+class SupervisedCommands:
+    """The commands of one connection. `folder` is the run's folder on the server, kept over connections."""
+
+    def __init__(
+        self,
+        link: Link,
+        settings: SshSettings,
+        ledger: Ledger,
+        plain: PlainCommands,
+        *,
+        run_id: str,
+        folder: str,
+        ended_runs: EndedRuns | None,
+    ) -> None:
+        self.hello = Hello()
+        self._link = link
+        self._settings = settings
+        self._ledger = ledger
+        self._plain = plain
+        self._run_id = run_id
+        self._folder = folder
+        self._ended_runs = ended_runs
+        self._session: Session | None = None
+        self._opening: asyncio.Task[Session] | None = None
+        self._busy = 0
+        self._gone_records: list[tuple[str, str]] = []
+        self._sudo: dict[str, str] = {}
+        self._why_plain = ""
+
+    async def prepare(self) -> None:
+        """Opens the session and makes the run's folder. Raises LinkGone.
+
+        A server that can't supervise is noted, not refused: its commands run plainly.
+        """
+        notes: list[str] = []
+        try:
+            session = await self._open_session()
+        except ChannelRefused as error:
+            self._be_plain(Hello(notes=(f"commands cannot be run: {error}",)), str(error))
+            return
+        except NoShell as error:
+            why = f"no POSIX shell answers: {error}"
+            self._be_plain(Hello(notes=(f"{why}; commands will fail",)), why)
+            return
+        why = ""
+        if session.group == "-":
+            why = "it has neither setsid, python3 nor perl to make a process group"
+        elif not self._folder:
+            try:
+                why = await self._make_folder(session)
+                ends_at_logout = "" if why else await session.survives_logout()
+            except SessionLost as error:
+                if self._link.gone:
+                    raise LinkGone(self._link.lost_why) from None
+                why, ends_at_logout = str(error), ""
+            if ends_at_logout:
+                notes.append(
+                    f"the login manager ends what a user leaves running ({ends_at_logout}: KillUserProcesses): "
+                    "a command does not survive its connection; `loginctl enable-linger` there lets it"
+                )
+        if why:
+            session.close("nothing is supervised here")
+            self._be_plain(
+                Hello(session.boot_id, (f"commands run unsupervised: {why}",)), f"unsupervised: {why}"
+            )
+            return
+        self.hello = Hello(session.boot_id, tuple(notes), self._folder)
+
+    def _be_plain(self, hello: Hello, why: str) -> None:
+        self.hello = self._plain.hello = hello
+        self._why_plain = why
+
+    async def _make_folder(self, session: Session) -> str:
+        """Makes the run's folder; returns why not. Folders of runs that are over go on the way."""
+        refused = []
+        for base in self._settings.record_bases:
+            path, why, others = await session.new_folder(new_folder_name(self._run_id), [base])
+            if path and not is_folder(path):
+                return "its folder has an odd name"
+            if path:
+                self._folder = path
+                await self._sweep(session, others)
+                return ""
+            if why:
+                refused.append(why)
+        return "no private folder can be made: " + (" ".join(refused) or "none is known")
+
+    async def _sweep(self, session: Session, others: list[str]) -> None:
+        if self._ended_runs is None or not others:
+            return
+        runs = {path: run for path in others if (run := run_of_folder(path)) is not None}
+        ended = await self._ended_runs(sorted(set(runs.values())))
+        old = [path for path, run in runs.items() if run in ended]
+        if old:
+            await session.sweep(old[:100])
+
+    # ------------------------------------------------------------ the session
+
+    async def _open_session(self) -> Session:
+        """The open session, or a new one. Raises LinkGone, ChannelRefused, NoShell."""
+        if self._session is not None and not self._session.gone:
+            return self._session
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.ensure_future(Session.open(self._link, self._settings))
+        self._session = await asyncio.shield(self._opening)
+        self._link.spare = self._make_room
+        return self._session
+
+    def _make_room(self) -> bool:
+        """Gives the session's channel up for another one; it is opened again when it is needed."""
+        session, self._session = self._session, None
+        self._link.spare = None
+        if session is None or session.gone:
+            return False
+        session.close("it made room for another channel")
+        return True
+
+    # ------------------------------------------------------------ running
+
+    def _plainly(self, command: Command, trace: Trace) -> bool:
+        if not command.supervise or not self._folder:
+            return True
+        return not command.repeats and not trace.folder
+
+    async def run(self, ref: AttemptRef, command: Command, sink: OutputSink, trace: Trace) -> Answer:
+        """Hands a command over and follows it to its end; see the module for what is certain when."""
+        if self._plainly(command, trace):
+            return await self._plain.run(ref, command, sink, trace)
+        running = self._ledger.setdefault(ref, Running(command.sudo))
+        folder = self._folder if command.repeats else trace.folder
+        record = passing_id(ref) if command.repeats else record_id(ref)
+        running.record, running.trace = record, Trace(trace.boot_id or self.hello.boot_id, folder)
+        try:
+            line = shell.supervised_line(
+                command.text, command.env, piped=command.sudo is not None, discard=command.discard
+            )
+            kind = b"-"
+            if command.sudo is not None:
+                kind = shell.become_words(self._settings.shell, command.sudo)
+        except shell.NotExpressible as error:
+            return Ended(2, why=str(error), evidence="it was not handed over")
+        watch = Watch(ref, folder, record, sink, dict.fromkeys(Stream, 0))
+        try:
+            session = await self._open_session()
+            if command.sudo is not None and (refused := await self._sudo_refused(session, command.sudo)):
+                return Ended(1, why=f"sudo refuses to run a shell as {command.sudo}: {refused}", evidence="it was not handed over")
+            if running.called_off:
+                return NotStarted("it was stopped by us before it was handed over")
+            session.listen(record, watch.told)
+            session.run(folder, record, line, kind, ("windlass", ref.server, ref.step, str(ref.attempt)))
+        except LinkGone as error:
+            return NotStarted(f"the connection to {self._link.resolved.name} was lost before: {error}")
+        except (ChannelRefused, NoShell, SessionLost) as error:
+            return NotStarted(f"the supervisor on {self._link.resolved.name} did not answer: {error}")
+        running.handed_over = True
+        running.reported.set()
+        answer = await self._follow(watch, running, session, fresh=True)
+        running.ended = not isinstance(answer, InDoubt)
+        if command.repeats:
+            self._forget_record(folder, record)
+        return answer
+
+    async def attach(
+        self,
+        ref: AttemptRef,
+        command: Command,
+        offsets: Mapping[Stream, int],
+        sink: OutputSink,
+        trace: Trace,
+        found: Found | None,
+    ) -> Answer:
+        """Finds the record of a command and follows it from `offsets`."""
+        if not trace.folder:
+            return await self._plain.attach(ref, command, offsets, sink, trace, found)
+        if not is_folder(trace.folder):
+            return InDoubt("the stored folder has an odd name")
+        record = record_id(ref)
+        running = self._ledger.setdefault(ref, Running(command.sudo))
+        running.record, running.trace, running.handed_over = record, trace, True
+        running.reported.set()
+        watch = Watch(
+            ref, trace.folder, record, sink, {stream: offsets.get(stream, 0) for stream in Stream}
+        )
+        answer = await self._follow(watch, running, None, fresh=False, found=found)
+        running.ended = not isinstance(answer, InDoubt)
+        return answer
+
+    async def _follow(
+        self,
+        watch: Watch,
+        running: Running,
+        session: Session | None,
+        *,
+        fresh: bool,
+        found: Found | None = None,
+    ) -> Answer:
+        """Follows a command to its end. `fresh` says that this process has just asked to start it."""
+        settings, link, name = self._settings, self._link, self._link.resolved.name
+        clock = asyncio.get_running_loop().time
+        pause_s, waits, losses = settings.look_first_s, fresh, 0
+        odd_since: float | None = None
+        try:
+            while True:
+                notice = await watch.next(pause_s if waits else 0)
+                answer = _told(notice, watch, name) if notice is not None else None
+                if answer is not None:
+                    return answer
+                waits = True
+                try:
+                    session = await self._open_session()
+                    session.listen(watch.record, watch.told)
+                    state = await session.get(
+                        watch.folder, watch.record, watch.offsets, watch.deliver, _hints(notice)
+                    )
+                    losses = 0
+                except (LinkGone, ChannelRefused, NoShell, SessionLost) as error:
+                    losses += 1
+                    if link.gone or losses >= LOSSES or not isinstance(error, SessionLost):
+                        why = link.lost_why or str(error)
+                        return InDoubt(f"it was handed over to {name}, then the connection was lost: {why}", lost=True)
+                    continue
+                printed, full = watch.take_printed()
+                pause_s = settings.look_first_s if printed else min(pause_s * 1.3, settings.look_most_s)
+                if full or watch.stirred.is_set():
+                    waits = False
+                    continue
+                if state.claim == "n":
+                    return await self._void(session, watch, running.trace)
+                verdict = _verdict(state, watch.folder, name)
+                if verdict is None:
+                    odd_since = None
+                    if found is not None:
+                        found(state.elapsed_s)
+                        found = None
+                elif not state.unsettled:
+                    return verdict
+                else:
+                    odd_since = clock() if odd_since is None else odd_since
+                    if clock() - odd_since > SETTLE_S:
+                        return verdict
+        finally:
+            if session is not None:
+                session.unlisten(watch.record)
+
+    async def _void(self, session: Session, watch: Watch, trace: Trace) -> Answer:
+        """Writes the claim of an attempt that has none."""
+        name = self._link.resolved.name
+        if trace.boot_id != session.boot_id:
+            return InDoubt(f"{name} was rebooted since the intent, so a missing claim proves nothing")
+        try:
+            said = await session.void(watch.folder, watch.record)
+        except SessionLost as error:
+            return InDoubt(f"the attempt could not be voided on {name}: {error}", lost=True)
+        if said == "void":
+            return NotStarted(f"it never started on {name}, and never will: its claim was written by us")
+        return InDoubt(f"the attempt on {name} could not be voided: {said}", lost=said == "claimed")
+
+    async def _sudo_refused(self, session: Session, user: str) -> str:
+        if user not in self._sudo:
+            self._sudo[user] = await session.may_sudo(shell.kill_words(user))
+        return self._sudo[user]
+
+    # ------------------------------------------------------------ the other verbs
+
+    async def void(self, ref: AttemptRef, trace: Trace) -> NotStarted | InDoubt:
+        """Makes sure that a command that never started never will."""
+        running = self._ledger.get(ref)
+        if running is not None and not running.handed_over:
+            return NotStarted("it was never handed over")
+        if not trace.folder:
+            return await self._plain.void(ref, trace)
+        watch = Watch(ref, trace.folder, record_id(ref), _ignore, dict.fromkeys(Stream, 0))
+        try:
+            session = await self._open_session()
+            answer = await self._void(session, watch, trace)
+        except (LinkGone, ChannelRefused, NoShell) as error:
+            return InDoubt(f"it could not be voided: {error}", lost=True)
+        return answer if isinstance(answer, NotStarted | InDoubt) else InDoubt("it was claimed")
+
+    async def stop(self, ref: AttemptRef, grace_s: float) -> StopAnswer:
+        """Ends the command's process group, and what it left in it."""
+        running = self._ledger.get(ref)
+        if running is None or not running.record:
+            return await self._plain.stop(ref, grace_s)
+        if not running.handed_over:
+            running.called_off = True
+            return Stopped("it was never handed over")
+        folder, record = running.trace.folder, running.record
+        try:
+            session = await self._open_session()
+            sudo = shell.kill_words(running.sudo) if running.sudo is not None else ""
+            for signal, wait_s in (("TERM", grace_s), ("KILL", self._settings.kill_wait_s)):
+                left = await self._end_group(session, folder, record, signal, sudo, wait_s)
+                if not left:
+                    return Stopped(f"its process group ended after {signal}")
+                if left == ["nopid"]:
+                    return await self._never_ran(session, folder, record)
+            if left == ["?"]:
+                return StopUnconfirmed("the server's process table cannot be read")
+            pids = tuple(int(pid) for pid in left if pid.isdigit())
+            return StopUnconfirmed("its process group is still there after KILL", pids[:50])
+        except (LinkGone, ChannelRefused, NoShell, SessionLost) as error:
+            return StopUnconfirmed(f"the stop could not be confirmed: {error}")
+
+    async def _end_group(
+        self, session: Session, folder: str, record: str, signal: str, sudo: str, wait_s: float
+    ) -> list[str]:
+        """Signals the group and waits until it is gone; what is left of it."""
+        loop = asyncio.get_running_loop()
+        ends_at, pause_s = loop.time() + wait_s, 0.02
+        left = await session.kill(folder, record, signal, sudo)
+        while left and loop.time() < ends_at:
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, self._settings.stop_poll_s)
+            again = signal if left == ["nopid"] else "-"
+            left = await session.kill(folder, record, again, sudo)
+        return left
+
+    async def _never_ran(self, session: Session, folder: str, record: str) -> StopAnswer:
+        state = await session.get(folder, record, dict.fromkeys(Stream, 0), _ignore)
+        if state.claim == "n" and await session.void(folder, record) == "void":
+            return Stopped("it never started, and never will")
+        if state.claim in ("v", "gone"):
+            return Stopped("it never started, and never will")
+        return StopUnconfirmed("it was claimed, and left no pid")
+
+    async def forget(self, ref: AttemptRef) -> None:
+        """Removes what the command left, but for its claim; many at a time."""
+        running = self._ledger.pop(ref, None)
+        if running is not None and running.record and running.trace != NO_TRACE:
+            self._forget_record(running.trace.folder, running.record)
+
+    def _forget_record(self, folder: str, record: str) -> None:
+        self._gone_records.append((folder, record))
+        if len(self._gone_records) >= FORGET_AT_ONCE:
+            self._flush_forgotten()
+
+    def _flush_forgotten(self) -> None:
+        records, self._gone_records = self._gone_records, []
+        if records and self._session is not None and not self._session.gone:
+            try:
+                self._session.forget(records)
+            except SessionLost:
+                self._gone_records = records
+
+    async def close(self, over: bool) -> None:
+        """Ends the session; where the run is over, its folder goes."""
+        await self._plain.close(over)
+        session = self._session
+        if session is None or session.gone:
+            return
+        try:
+            if over and self._folder:
+                await session.sweep([self._folder])
+            else:
+                self._flush_forgotten()
+        except SessionLost:
+            pass  # swept by a later session
+        session.close()
+
+
+def _told(notice: Frame, watch: Watch, name: str) -> Answer | None:
+    """What a notice settles by itself."""
+    if notice.kind == "N":
+        what = {"output": "its output files", "text": "its text"}.get(notice.text(1), "its record")
+        return NotStarted(f"{what} could not be written on {name} (is its disk full?): it never ran")
+    if notice.kind == "X":
+        why = notice.text(1)
+        if why == "gone":
+            return NotStarted(f"the run's folder {watch.folder} is gone from {name}")
+        if why == "full":
+            return NotStarted(f"its claim could not be written on {name} (is its disk full?): it never ran")
+        return None
+    if notice.kind == "D" and notice.text(1).isdigit() and len(notice.text(1)) <= 3:
+        if notice.text(2) == "=" :
+            watch.deliver(Stream.STDOUT, 0, (notice.words[3] if len(notice.words) > 3 else b"") + b"\n")
+            return Ended(int(notice.text(1)))
+        if notice.text(2) == "0" and len(notice.words) == 3:
+            return Ended(int(notice.text(1)))
+    return None
+
+
+def _verdict(state: State, folder: str, name: str) -> Answer | None:
+    """What a record proves; None while the command runs."""
+    if state.claim == "gone":
+        return InDoubt(f"the run's folder {folder} is gone from {name}, and its records with it")
+    if state.status is not None:
+        return Ended(state.status)
+    if state.torn:
+        return InDoubt(f"the record of its end on {name} is not whole")
+    if state.claim == "v":
+        return NotStarted(f"it never started on {name}: it was voided")
+    if state.claim == "n":
+        return InDoubt("it was not claimed")
+    if state.life == "boot":
+        return InDoubt(f"interrupted: {name} was rebooted while it ran")
+    if state.life == "y":
+        return None
+    if state.pid:
+        return InDoubt(f"interrupted: its process {state.pid} on {name} is gone and left no exit status")
+    return InDoubt(f"it was claimed on {name} and left no pid: nobody knows whether it started")
+
+
+def _hints(notice: Frame | None) -> tuple[str, str]:
+    """How much an ended command printed on both streams, as far as the notice of its end tells."""
+    if notice is None or notice.kind != "D":
+        return ("-", "-")
+    said = (notice.text(2), notice.text(3))
+    return (said[0] if said[0].isdigit() else "-", said[1] if said[1].isdigit() else "-")
+
+
+def _ignore(stream: Stream, start: int, data: bytes) -> None:
+    """Output that nobody wants."""

@@ -1,0 +1,288 @@
+"""One supervisor session: a shell on the server that starts commands and answers short requests.
+
+Invariants: requests are answered in the order in which they were made; a session that says something
+unexpected is closed, not guessed at, and whatever it was asked counts as unanswered; commands live on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from core.display import display_line, display_lines
+from core.model.states import Stream
+from core.ssh import shell
+from core.ssh.link import Channel, Link, LinkGone
+from core.ssh.settings import SshSettings
+from core.ssh.supervisor import program
+from core.ssh.supervisor.frames import AnswerReader, Frame, Garbled, NoticeReader
+from core.ssh.supervisor.record import State
+
+LAST = {"G": "G", "V": "V", "K": "K", "C": "C", "S": "S"}
+"""The kinds of frame that end an answer."""
+
+Deliver = Callable[[Stream, int, bytes], None]
+Notice = Callable[[Frame | None], None]
+"""Told what the server says of a command by itself; None when the session is over."""
+
+
+class SessionLost(Exception):
+    """The session ended or was closed before it answered; the text says why. Commands live on."""
+
+
+class NoShell(Exception):
+    """No POSIX shell answered; the text has the server's own words."""
+
+
+@dataclass(slots=True)
+class _Question:
+    answer: asyncio.Future[list[Frame]]
+    frames: list[Frame] = field(default_factory=list)
+    deliver: Deliver | None = None
+
+
+class Session:
+    """An open session. `boot_id` is "" and `group` "-" where the server cannot tell."""
+
+    def __init__(self, link: Link, settings: SshSettings) -> None:
+        self._link = link
+        self._settings = settings
+        marker = shell.new_marker()
+        self._marker = marker
+        self._answers = AnswerReader(shell.marker_bytes(marker), self._answered)
+        self._notices = NoticeReader(shell.marker_bytes(marker), self._noticed)
+        self._questions: deque[_Question] = deque()
+        self._listeners: dict[str, Notice] = {}
+        self._known_parts: set[str] = set()
+        self._channel: Channel | None = None
+        self._ended: asyncio.Task[None] | None = None
+        self._greeted: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self.why_lost = ""
+        self.boot_id = ""
+        self.group = "-"
+
+    @classmethod
+    async def open(cls, link: Link, settings: SshSettings) -> Session:
+        """Starts a session. Raises LinkGone, ChannelRefused, NoShell."""
+        session = cls(link, settings)
+        channel = await link.execute(
+            shell.exec_line(settings.shell), session._received, wait_s=settings.channel_wait_s
+        )
+        session._channel = channel
+        session._ended = asyncio.ensure_future(session._watch(channel))
+        lines = program.core_lines(settings.shell, session._marker, settings.output_bound_bytes)
+        with contextlib.suppress(LinkGone):
+            channel.write("".join(f"{line}\n" for line in lines).encode())
+        try:
+            async with asyncio.timeout(settings.hello_wait_s):
+                greeting = await asyncio.shield(session._greeted)
+        except TimeoutError:
+            session.close("no answer to the greeting")
+            raise NoShell(session._words() or f"no answer within {settings.hello_wait_s:g} s") from None
+        except SessionLost as error:
+            if link.gone:
+                raise LinkGone(link.lost_why) from None
+            raise NoShell(session._words() or str(error)) from None
+        except BaseException:
+            session.close("it was not waited for")
+            raise
+        session.boot_id = shell.parse_boot_id(greeting.words[0]) if greeting.text(0) != "-" else ""
+        session.group = greeting.text(3) or "-"
+        return session
+
+    @property
+    def gone(self) -> bool:
+        """Whether the session is over."""
+        return bool(self.why_lost)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is asked and no command is listened to."""
+        return not self._questions and not self._listeners
+
+    def close(self, why: str = "it was closed") -> None:
+        """Ends the session; commands live on."""
+        self._lose(why)
+        if self._channel is not None:
+            self._channel.close()
+        if self._ended is not None:
+            self._ended.cancel()
+
+    # ------------------------------------------------------------ requests
+
+    def run(self, folder: str, record: str, line: bytes, kind: bytes, name: Sequence[str]) -> None:
+        """Claims and starts a command. What comes of it is told to whoever listens. Raises SessionLost."""
+        words = [folder.encode(), record.encode(), line, kind, *(word.encode() for word in name)]
+        self._send(b"wl_run " + b" ".join(map(_quote, words)))
+
+    async def get(
+        self,
+        folder: str,
+        record: str,
+        offsets: dict[Stream, int],
+        deliver: Deliver,
+        hints: tuple[str, str] = ("-", "-"),
+    ) -> State:
+        """Hands what was printed since `offsets` to `deliver`, and returns the record. Raises SessionLost."""
+        asked = f"{offsets[Stream.STDOUT]} {offsets[Stream.STDERR]} {hints[0]} {hints[1]}"
+        frames = await self._ask(
+            "get", f"wl_get {_path(folder, record)} {record} {asked}".encode(), deliver=deliver
+        )
+        return State.of(frames[-1])
+
+    async def new_folder(self, name: str, bases: Sequence[str]) -> tuple[str, str, list[str]]:
+        """Makes a run's folder: its path ("" with the reason), and the other folders beside it."""
+        frames = await self._ask("folder", f"wl_new {name} {' '.join(bases)}".encode())
+        told = next((frame.text(0) for frame in frames if frame.kind == "F"), "- no answer")
+        others = [frame.text(0) for frame in frames if frame.kind == "N"]
+        return ("", told[2:], others) if told.startswith("- ") else (told, "", others)
+
+    async def void(self, folder: str, record: str) -> str:
+        """Writes the claim of an attempt that never started: "void", "claimed" or "gone"."""
+        frames = await self._ask("void", f"wl_void {_path(folder, record)} {record}".encode())
+        return frames[-1].text(1)
+
+    async def kill(self, folder: str, record: str, signal: str, sudo: str = "") -> list[str]:
+        """Signals the process group ("-" only looks): the pids that are left, "nopid" or "?"."""
+        await self._load("get")
+        frames = await self._ask("stop", f"wl_kill {_path(folder, record)} {record} {signal} {sudo}".encode())
+        return [word.decode("ascii", "replace") for word in frames[-1].words[1:]]
+
+    async def may_sudo(self, sudo: str) -> str:
+        """Whether the shell may be run by these words: "" or sudo's own words. May take what sudo takes."""
+        frames = await self._ask("sudo", f"wl_may {sudo}".encode())
+        said = b" ".join(frames[-1].words[1:])
+        return "" if frames[-1].text(0) == "0" else display_line(said, max_chars=300) or "it was refused"
+
+    async def survives_logout(self) -> str:
+        """"" where commands outlive the session, else what ends them."""
+        frames = await self._ask("logout", b"wl_logout")
+        return "" if frames[-1].text(0) == "0" else frames[-1].text(1)
+
+    def forget(self, records: Sequence[tuple[str, str]]) -> None:
+        """Removes what attempts left, but for their claims. Raises SessionLost."""
+        self._define("clean")
+        self._send(b"wl_forget " + b" ".join(_path(folder, record).encode() for folder, record in records))
+
+    async def sweep(self, folders: Sequence[str]) -> None:
+        """Removes folders of runs that are over."""
+        await self._ask("clean", b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
+
+    def listen(self, record: str, notice: Notice) -> None:
+        """Tells `notice` what the server says of a command."""
+        self._listeners[record] = notice
+
+    def unlisten(self, record: str) -> None:
+        """Nobody waits for it any more."""
+        self._listeners.pop(record, None)
+
+    # ------------------------------------------------------------ inside
+
+    async def _load(self, part: str) -> None:
+        self._define(part)
+
+    def _define(self, part: str) -> None:
+        if part not in self._known_parts:
+            self._known_parts.add(part)
+            self._send(program.part(part).encode())
+
+    async def _ask(self, part: str, request: bytes, *, deliver: Deliver | None = None) -> list[Frame]:
+        self._define(part)
+        question = _Question(asyncio.get_running_loop().create_future(), deliver=deliver)
+        self._questions.append(question)
+        self._send(request)
+        try:
+            async with asyncio.timeout(self._settings.answer_wait_s):
+                return await asyncio.shield(question.answer)
+        except TimeoutError:
+            self.close(f"no answer within {self._settings.answer_wait_s:g} s")
+            raise SessionLost(self.why_lost) from None
+        finally:
+            question.deliver = None
+            if question.answer.done() and not question.answer.cancelled():
+                question.answer.exception()
+
+    def _send(self, request: bytes) -> None:
+        if self.gone or self._channel is None:
+            raise SessionLost(self.why_lost or "it was never opened")
+        try:
+            self._channel.write(request + b"\n")
+        except LinkGone as error:
+            self._lose(str(error))
+            raise SessionLost(str(error)) from None
+
+    def _received(self, is_stderr: bool, data: bytes) -> None:
+        if self.gone:
+            return
+        try:
+            (self._notices if is_stderr else self._answers).feed(data)
+        except Garbled as error:
+            self.close(f"it said something unexpected: {error}")
+
+    def _answered(self, frame: Frame) -> None:
+        if not self._greeted.done():
+            if frame.kind != "B":
+                raise Garbled("no greeting came first")
+            self._greeted.set_result(frame)
+            return
+        if frame.kind == "X":
+            self._noticed(frame)
+            return
+        if not self._questions:
+            raise Garbled(f"nobody asked for {frame.kind[:20]!r}")
+        question = self._questions[0]
+        if frame.kind == "O":
+            stream = {"o": Stream.STDOUT, "e": Stream.STDERR}.get(frame.text(1))
+            if stream is None:
+                raise Garbled("there is no such stream")
+            if question.deliver is not None:
+                question.deliver(stream, frame.number(2), frame.body)
+            return
+        question.frames.append(frame)
+        if frame.kind in LAST:
+            self._questions.popleft()
+            if not question.answer.done():
+                question.answer.set_result(question.frames)
+
+    def _noticed(self, frame: Frame) -> None:
+        notice = self._listeners.get(frame.text(0))
+        if notice is not None:
+            notice(frame)
+
+    async def _watch(self, channel: Channel) -> None:
+        await channel.session.closed.wait()
+        ending = channel.session.ending
+        self._lose(ending.lost or self._link.lost_why or "the supervisor's shell ended")
+
+    def _lose(self, why: str) -> None:
+        if self.gone:
+            return
+        self.why_lost = why
+        if not self._greeted.done():
+            self._greeted.set_exception(SessionLost(why))
+            self._greeted.exception()
+        while self._questions:
+            answer = self._questions.popleft().answer
+            if not answer.done():
+                answer.set_exception(SessionLost(why))
+                answer.exception()
+        for notice in list(self._listeners.values()):
+            notice(None)
+        self._listeners.clear()
+
+    def _words(self) -> str:
+        """The last lines of what came instead of a greeting, for a person."""
+        noise = self._answers.noise[-4096:] + b"\n" + bytes(self._notices.noise[-4096:])
+        lines = [line.strip() for line in display_lines(noise) if line.strip()]
+        return display_line("; ".join(lines[-3:]), max_chars=300)
+
+
+def _path(folder: str, record: str) -> str:
+    return shell.quote_text(f"{folder}/{record}")
+
+
+def _quote(word: bytes) -> bytes:
+    return b"'" + word.replace(b"'", b"'\\''") + b"'"
