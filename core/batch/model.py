@@ -299,6 +299,12 @@ class Step(Model):
         None, alias="register", description="keeps state, exit and output for templates of later steps"
     )
     ok_exit: Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], BeforeValidator(_ok_exit)] = (0,)
+    supervise: bool | None = Field(
+        None, description="false: the command does not survive its connection; default: that of the batch"
+    )
+    output: Literal["keep", "discard"] = Field(
+        "keep", description="discard: for what prints without end; nothing of it is stored"
+    )
     parallel: int | None = Field(None, ge=1, description="tasks of this step at once")
     max_failures: AllowanceField | None = Field(None, description="servers that may fail in this step")
 
@@ -362,6 +368,9 @@ class Strategy(Model):
     )
     per_server: int = Field(1, ge=1, le=100, description="tasks at once on one server")
     undo_failed: bool = Field(True, description="whether a rollback undoes failed tasks too")
+    reconnect_s: Duration = Field(
+        600.0, alias="reconnect", description="how long a lost server is waited for while a task runs on it"
+    )
 
 
 class Param(Model):
@@ -463,4 +472,5 @@ class Batch(Model):
     params: dict[str, Param] = Field(default_factory=dict, description="values that a run is given, by name")
     strategy: Strategy = Field(Strategy(), description="how a run goes about its tasks")
     env: EnvField = Field(default_factory=dict, description="environment of every command; templates")
+    supervise: bool = Field(True, description="whether commands outlive their connection and their engine")
     steps: dict[str, Step] = Field(min_length=1, description="what is done, by name, in order")

@@ -14,10 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.engine.executor import Trace
 from core.engine.graph import Graph
 from core.model import events
 from core.model.ids import AttemptRef
 from core.model.states import Asked, Phase, Purpose, RunState, TaskState, UndoState
+from core.store.reader import StoreReader
 from core.store.store import Store
 from core.store.tx import Tx
 
@@ -60,6 +62,11 @@ class Book:
     undo_scope: dict[str, Any] | None = None
     now: Callable[[], float] = time.time
     last_reason: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def reader(self) -> StoreReader:
+        """Reads what is stored."""
+        return self.store.reader
 
     # ------------------------------------------------------------ writing
 
@@ -159,10 +166,10 @@ class Book:
         tx.task(self.number, task, phase=phase.value)
         self.tell(tx, events.TASK_PHASE, task, {"phase": phase.value, **data})
 
-    def intent(self, tx: Tx, task: int, ref: AttemptRef, digest: str, boot_id: str) -> None:
-        """Records that an attempt is about to be handed over."""
+    def intent(self, tx: Tx, task: int, ref: AttemptRef, digest: str, trace: Trace) -> None:
+        """Records that an attempt is about to be handed over, and where its evidence will be."""
         record = self.tasks[task]
-        tx.intent(self.number, task, ref.purpose, ref.attempt, digest, boot_id)
+        tx.intent(self.number, task, ref.purpose, ref.attempt, digest, trace.boot_id, trace.folder)
         if ref.purpose is Purpose.UNDO:
             record.undo_attempt = ref.attempt
         else:
@@ -173,7 +180,7 @@ class Book:
             tx,
             events.TASK_INTENT,
             task,
-            {"purpose": ref.purpose.value, "digest": digest, "boot_id": boot_id},
+            {"purpose": ref.purpose.value, "digest": digest, "boot_id": trace.boot_id},
             attempt=ref.attempt,
         )
 

@@ -92,20 +92,26 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class NotStarted:
-    """Certain: nothing was handed over, or what was handed over never ran and never will."""
+    """Certain: nothing was handed over, or what was handed over never ran and never will.
+
+    `again` says that another attempt may be made at once: what hindered this one is mended.
+    """
 
     why: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
     """Nobody can know whether the work ran or ended. `evidence` says what was looked at.
 
-    `lost` says that the server could not be asked: once it answers again, `attach` may tell more.
+    `lost` says that the server could not be asked: once it answers again, `attach` may tell more. `over`
+    says that it is certain that nothing of it runs any more, however it ended.
     """
 
     evidence: str
     lost: bool = False
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

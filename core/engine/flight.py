@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
+from typing import Any
 
 from core.engine.executor import (
     Answer,
     Executor,
     NotStarted,
-    OutputSink,
     ServerFacts,
     StopAnswer,
     Stopped,
     StopUnconfirmed,
     Unreachable,
-    Work,
 )
+from core.engine.uptime import Alarm
 from core.model.ids import AttemptRef
 from providers.base import Server
 
@@ -44,7 +46,11 @@ class Interrupted(Exception):
 
 @dataclass(slots=True)
 class Flight:
-    """One task in flight on one server."""
+    """One task in flight on one server.
+
+    `in_vain` counts attempts that never started; `handed` are the attempts whose records may go once the
+    task's end is durable; `late_s` is how long a timeout was overdue when it could be acted on.
+    """
 
     task: int
     server: Server
@@ -53,6 +59,10 @@ class Flight:
     stop_reason: StopReason | None = None
     stop_answer: StopAnswer | None = None
     cancelled: bool = False
+    late_s: float = 0.0
+    in_vain: int = 0
+    handed: list[AttemptRef] = field(default_factory=list)
+    _alarm: Alarm | None = None
     _opening: asyncio.Task[ServerFacts] | None = None
     _ref: AttemptRef | None = None
     _following: asyncio.Task[Answer] | None = None
@@ -75,21 +85,41 @@ class Flight:
             self._opening = None
 
     async def hand_over(
-        self, ref: AttemptRef, work: Work, sink: OutputSink, timeout_s: float | None
+        self, ref: AttemptRef, following: Coroutine[Any, Any, Answer], timeout_s: float | None
     ) -> Answer | None:
-        """Runs work to its end. None where it was stopped and its end was not told by the executor.
+        """Awaits `following`, which runs an attempt to its end; stops it after `timeout_s`.
 
-        Afterwards `stop_reason` and `stop_answer` say whether and how it was stopped.
+        None where it was stopped and its end was not told by the executor. Afterwards `stop_reason` and
+        `stop_answer` say whether and how it was stopped.
         """
         self.stop_reason = self.stop_answer = None
+        self.late_s = 0.0
         if self.cancelled:
+            following.close()
             return NotStarted("cancelled before it was handed over")
-        self._ref = ref
-        following = asyncio.ensure_future(self.executor.start(self.server, ref, work, sink))
-        self._following = following
-        timer = None
+        return await self._await(ref, asyncio.ensure_future(following), timeout_s)
+
+    async def follow_again(self, ref: AttemptRef, following: Coroutine[Any, Any, Answer]) -> Answer | None:
+        """Like `hand_over`, for an attempt that an earlier engine handed over: `found` starts its time."""
+        self.stop_reason = self.stop_answer = None
+        self.late_s = 0.0
+        return await self._await(ref, asyncio.ensure_future(following), None)
+
+    def found(self, elapsed_s: float | None, timeout_s: float | None) -> None:
+        """What is followed again runs, since `elapsed_s`: its time goes on, or is over already."""
+        if self.cancelled:
+            self.stop(StopReason.CANCEL)
+        elif timeout_s is not None:
+            left_s = timeout_s - (elapsed_s or 0.0)
+            self.late_s = max(0.0, -left_s)
+            self._alarm = Alarm(max(0.0, left_s), partial(self.stop, StopReason.TIMEOUT))
+
+    async def _await(
+        self, ref: AttemptRef, following: asyncio.Task[Answer], timeout_s: float | None
+    ) -> Answer | None:
+        self._ref, self._following = ref, following
         if timeout_s is not None:
-            timer = asyncio.get_running_loop().call_later(timeout_s, self.stop, StopReason.TIMEOUT)
+            self._alarm = Alarm(timeout_s, partial(self.stop, StopReason.TIMEOUT))
         try:
             answer = await following
         except asyncio.CancelledError:
@@ -99,9 +129,9 @@ class Flight:
                 raise
             answer = None
         finally:
-            if timer is not None:
-                timer.cancel()
-            self._ref = self._following = None
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._ref = self._following = self._alarm = None
         if self._stopping is not None:
             await self._stopping
             self._stopping = None

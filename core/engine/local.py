@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from core.batch.selector import parse_selector
 from core.engine import recovery
@@ -16,7 +18,6 @@ from core.engine.bus import Bus, BusClosed, Lagged
 from core.engine.executor import Executor
 from core.engine.lease import Lease
 from core.engine.planner import Planned
-from core.engine.probe import probe
 from core.engine.reading import PAGE_EVENTS, ReadingEngine
 from core.engine.run import Run
 from core.engine.work import summary
@@ -26,12 +27,23 @@ from core.model.events import Event
 from core.model.ids import TaskKey, new_run_id
 from core.model.states import OPEN_RUNS, Asked, Decision, RunState
 from core.model.views import OwnerInfo, RunInfo
+from core.store.evidence import ended_runs
 from core.store.records import NewRun, NewStep, NewTask
 from core.store.store import Store
 from core.store.tx import Tx
 from core.workspace.folder import Workspace
 
-ExecutorFactory = Callable[[Workspace], Executor]
+
+@dataclass(frozen=True, slots=True)
+class RunScope:
+    """What the executor of one run belongs to; `ended_runs` tells which run ids are ours and over."""
+
+    workspace: Workspace
+    run_id: str
+    ended_runs: Callable[[Sequence[str]], Awaitable[set[str]]]
+
+
+ExecutorFactory = Callable[[RunScope], Executor]
 
 
 class LocalEngine(ReadingEngine):
@@ -165,7 +177,7 @@ class LocalEngine(ReadingEngine):
         ]
         book = Book(number, run_id, graph, self._store, records)
         inputs = recovery.make_inputs(snapshot, self._blobs, number, run_id)
-        run = Run(book, snapshot, inputs, self._executor)
+        run = Run(book, snapshot, inputs, partial(self._executor, run_id))
         self._runs[number] = run
         return run
 
@@ -290,8 +302,9 @@ class LocalEngine(ReadingEngine):
 
     # ------------------------------------------------------------ inside
 
-    def _executor(self) -> Executor:
-        return self._executor_factory(self._workspace)
+    def _executor(self, run_id: str) -> Executor:
+        ended = partial(ended_runs, self._reader)
+        return self._executor_factory(RunScope(self._workspace, run_id, ended))
 
     def _spawn(self, run: Run) -> None:
         """Executes a run in the background; one that is on its way looks again before it ends."""
@@ -306,12 +319,11 @@ class LocalEngine(ReadingEngine):
         try:
             while number in self._again and self._may_execute:
                 self._again.discard(number)
-                if not run.book.state.open or (run.book.asked is Asked.CANCEL and not run.executing):
+                # A cancelled run that waits for its doubts is executed to look for them, and to stop what runs.
+                cancelled = run.book.asked is Asked.CANCEL and not run.in_doubt()
+                if not run.book.state.open or (cancelled and not run.executing):
                     return
-                if run.in_doubt() and not run.rolling_back:
-                    await probe(run, self._executor)
-                if self._may_execute:
-                    await run.execute()
+                await run.execute()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # kept for whoever waits: the run stays as it is durable

@@ -17,7 +17,7 @@ from core.workspace.folder import Workspace
 if TYPE_CHECKING:
     from core.engine.api import Engine
     from core.engine.executor import Executor
-    from core.engine.local import ExecutorFactory
+    from core.engine.local import ExecutorFactory, RunScope
 
 
 async def open_engine(path: Path, *, actor: str, executor_factory: ExecutorFactory | None = None) -> Engine:
@@ -58,10 +58,12 @@ async def open_reader(path: Path) -> Engine:
     return ReadingEngine(workspace, reader, partial(read_owner, workspace.state_dir))
 
 
-def ssh_executor(workspace: Workspace) -> Executor:
+def ssh_executor(scope: RunScope) -> Executor:
     """Runs attempts over SSH, and HTTP waits in the engine."""
     from core.engine.local_work import LocalExecutor, RoutingExecutor
     from core.ssh.executor import SshExecutor
     from core.ssh.settings import SshSettings
 
-    return RoutingExecutor(SshExecutor(SshSettings(known_hosts=workspace.known_hosts)), LocalExecutor())
+    settings = SshSettings(known_hosts=scope.workspace.known_hosts)
+    servers = SshExecutor(settings, run_id=scope.run_id, ended_runs=scope.ended_runs)
+    return RoutingExecutor(servers, LocalExecutor())

@@ -9,7 +9,7 @@ their output, the head of standard output.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from core.model import events
 from core.model.states import Purpose, Stream
@@ -43,16 +43,25 @@ class OutputRecorder:
         self._timer: asyncio.TimerHandle | None = None
         self._last_line = b""
         self._keep_stdout = keep_stdout
+        self.offsets = dict.fromkeys(Stream, 0)
         self.stdout = bytearray()
         self.stdout_truncated = False
+
+    def go_on(self, offsets: Mapping[Stream, int], stdout: bytes) -> None:
+        """Goes on where an earlier recorder stopped: what is stored, and the head of standard output."""
+        self.offsets = dict(offsets)
+        self.stdout = bytearray(stdout)
+        self.stdout_truncated = len(stdout) < offsets[Stream.STDOUT]
 
     def __call__(self, stream: Stream, start: int, data: bytes) -> None:
         if not data:
             return
+        gap = start > self.offsets[stream]
+        self.offsets[stream] = start + len(data)
         if self._keep_stdout and stream is Stream.STDOUT:
             room = REGISTERED_BYTES - len(self.stdout)
             self.stdout += data[:room]
-            self.stdout_truncated = self.stdout_truncated or len(data) > room
+            self.stdout_truncated = self.stdout_truncated or len(data) > room or gap
         held = self._pieces.get(stream)
         if held is not None and held[0] + len(held[1]) == start:
             held[1].extend(data)

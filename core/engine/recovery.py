@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from core.engine.blobs import Blobs
 from core.engine.book import Book, TaskRecord
 from core.engine.contexts import Contexts
 from core.engine.executor import Executor
+from core.engine.handover import RunInputs
 from core.engine.run import Run
-from core.engine.runner import RunInputs
 from core.engine.snapshot import Snapshot
 from core.errors import InputError
 from core.model.states import Asked, Phase, Purpose, RunState, TaskState, UndoState
@@ -40,7 +41,7 @@ def make_inputs(snapshot: Snapshot, blobs: Blobs, number: int, run_id: str) -> R
     return RunInputs(batch, dict(snapshot.servers), contexts, dict(snapshot.files), blobs)
 
 
-async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Callable[[], Executor]) -> Run:
+async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Callable[[str], Executor]) -> Run:
     """One stored run, as its rows say. Raises InputError where there is none, StoreNewer."""
     info = await store.reader.run(number)
     stored = await store.reader.snapshot(number)
@@ -80,7 +81,7 @@ async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Calla
     inputs = make_inputs(snapshot, blobs, number, info.run_id)
     for index, name, value in await store.reader.registered(number):
         inputs.contexts.register(book.graph.key(index).server, name, value)
-    return Run(book, snapshot, inputs, make_executor)
+    return Run(book, snapshot, inputs, partial(make_executor, info.run_id))
 
 
 async def settle(run: Run, store: Store) -> None:
@@ -132,7 +133,7 @@ async def settle(run: Run, store: Store) -> None:
                 tx,
                 task,
                 TaskState.IN_DOUBT,
-                why="the engine ended after its intent and before its outcome: nobody knows whether it ran",
+                why="the engine ended after its intent and before its outcome; a resume asks its server",
                 data={"interrupted": True},
             )
     doubts = len(run.in_doubt())
@@ -159,7 +160,7 @@ def _settle_undo(tx: Tx, book: Book, task: int, opened: dict[tuple[int, Purpose]
         why="the engine ended while it was in flight",
     )
     book.undo(
-        tx, task, UndoState.IN_DOUBT, why="the engine ended while the undo ran: nobody knows whether it did"
+        tx, task, UndoState.IN_DOUBT, why="the engine ended while the undo ran; a resume asks its server"
     )
 
 

@@ -14,9 +14,11 @@ from core.engine.book import Book
 from core.engine.executor import Executor
 from core.engine.flight import Flight
 from core.engine.graph import Graph
-from core.engine.runner import RunInputs, TaskRunner
+from core.engine.handover import HandOver, RunInputs
+from core.engine.runner import TaskRunner
 from core.engine.scheduler import Limits, Scheduler, Verdict
 from core.engine.snapshot import Snapshot
+from core.engine.undoing import UndoRunner
 from core.errors import InputError, NotPossible
 from core.model.ids import TaskKey
 from core.model.states import FAILING, Asked, Decision, RunState, TaskState, UndoState
@@ -53,6 +55,7 @@ class Run:
         self._limits: Limits = snapshot.limits()
         self._flights: dict[int, Flight] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looks: dict[int, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._scheduler: Scheduler | None = None
         self._backwards = False
@@ -105,7 +108,7 @@ class Run:
             self._scheduler = None
             executor, self._executor = self._executor, None
             await self._abandon()
-            await executor.close()
+            await executor.close(over=not self.book.state.open)
 
     async def _forward(self) -> None:
         book = self.book
@@ -117,12 +120,12 @@ class Run:
         def ended(tx: Tx, task: int, state: TaskState) -> None:
             self._follow_up(tx, scheduler, task, scheduler.ended(task, state))
 
-        runner = TaskRunner(book, self.inputs, self._need_executor(), ended)
-
-        async def carry(flight: Flight) -> TaskState:
-            return await runner.run(flight)
-
-        await self._loop(scheduler, runner, carry, passing=lambda task: False)
+        hands = HandOver(book, self.inputs, self._need_executor())
+        runner = TaskRunner(hands, ended)
+        for task, record in enumerate(book.tasks):
+            if record.state is TaskState.IN_DOUBT:
+                self._adopt(scheduler, hands.flight(task), runner.find)
+        await self._loop(scheduler, hands, runner.run, passing=lambda task: False)
         if self._draining or self.rolling_back:
             return
         tx = Tx()
@@ -173,14 +176,21 @@ class Run:
         )
         await self._begin(scheduler, RunState.ROLLING_BACK)
         self._backwards = True
-        runner = TaskRunner(book, self.inputs, self._need_executor())
+        hands = HandOver(book, self.inputs, self._need_executor())
+        runner = UndoRunner(hands)
 
         async def carry(flight: Flight) -> TaskState:
-            return UNDO_AS_TASK[await runner.undo(flight)]
+            return UNDO_AS_TASK[await runner.run(flight)]
 
+        async def find(flight: Flight) -> TaskState:
+            return UNDO_AS_TASK[await runner.find(flight)]
+
+        for task, record in enumerate(book.tasks):
+            if record.undo is UndoState.IN_DOUBT:
+                self._adopt(scheduler, hands.flight(task), find)
         try:
             await self._loop(
-                scheduler, runner, carry, passing=lambda task: book.tasks[task].undo is UndoState.NONE
+                scheduler, hands, carry, passing=lambda task: book.tasks[task].undo is UndoState.NONE
             )
         finally:
             self._backwards = False
@@ -216,7 +226,7 @@ class Run:
     async def _loop(
         self,
         scheduler: Scheduler,
-        runner: TaskRunner,
+        hands: HandOver,
         carry: Callable[[Flight], Coroutine[Any, Any, TaskState]],
         passing: Callable[[int], bool],
     ) -> None:
@@ -227,17 +237,35 @@ class Run:
                     scheduler.ended(task, TaskState.SKIPPED)
                     self._wake.set()
                     continue
-                flight = runner.flight(task)
-                self._flights[task] = flight
-                job = asyncio.ensure_future(self._one(scheduler, flight, carry))
-                self._tasks.add(job)
-                job.add_done_callback(self._tasks.discard)
+                self._launch(scheduler, hands.flight(task), carry)
             if self._failure is not None:
                 raise self._failure
             if not self._flights and not self._wake.is_set():
                 return
             await self._wake.wait()
             self._wake.clear()
+
+    def _adopt(
+        self,
+        scheduler: Scheduler,
+        flight: Flight,
+        find: Callable[[Flight], Coroutine[Any, Any, TaskState]],
+    ) -> None:
+        """Looks for what an earlier engine handed over, whatever holds the run; a decision ends the look."""
+        scheduler.adopt(flight.task)
+        self._looks[flight.task] = self._launch(scheduler, flight, find)
+
+    def _launch(
+        self,
+        scheduler: Scheduler,
+        flight: Flight,
+        carry: Callable[[Flight], Coroutine[Any, Any, TaskState]],
+    ) -> asyncio.Task[None]:
+        self._flights[flight.task] = flight
+        job = asyncio.ensure_future(self._one(scheduler, flight, carry))
+        self._tasks.add(job)
+        job.add_done_callback(self._tasks.discard)
+        return job
 
     async def _one(
         self,
@@ -258,6 +286,7 @@ class Run:
         finally:
             if self._flights.get(flight.task) is flight:  # else it was decided and has started again
                 del self._flights[flight.task]
+                self._looks.pop(flight.task, None)
             self._wake.set()
 
     def _follow_up(self, tx: Tx, scheduler: Scheduler, task: int, blocked: Sequence[int]) -> None:
@@ -300,6 +329,7 @@ class Run:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
         self._flights.clear()
+        self._looks.clear()
 
     def _need_executor(self) -> Executor:
         if self._executor is None:
@@ -442,6 +472,9 @@ class Run:
         await self._decided(tx, task, state)
 
     async def _decided(self, tx: Tx, task: int, state: TaskState) -> None:
+        look = self._looks.pop(task, None)
+        if look is not None:
+            look.cancel()
         scheduler = self._scheduler
         if scheduler is None and not self._still_in_doubt() and self.book.state is RunState.WAITING:
             if self.book.asked is Asked.CANCEL:

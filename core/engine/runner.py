@@ -12,99 +12,45 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
-import signal as signals
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from core.batch.model import Batch, Retries, Step
+from core.batch.model import Guard, Step
 from core.engine import work as works
-from core.engine.blobs import Blobs, FileRef
-from core.engine.book import Book
-from core.engine.contexts import Contexts
-from core.engine.executor import (
-    Ended,
-    Executor,
-    InDoubt,
-    NotStarted,
-    ServerFacts,
-    Stopped,
-    Unreachable,
-    Work,
-)
-from core.engine.flight import Flight, Interrupted, StopReason, stop_words
-from core.engine.recorder import OutputRecorder
+from core.engine.executor import Trace, Unreachable, Work
+from core.engine.flight import STOP_GRACE_S, Flight, Interrupted, StopReason, stop_words
+from core.engine.handover import HandOver
+from core.engine.recorder import REGISTERED_BYTES, OutputRecorder
+from core.engine.result import Result, back_off, exit_words, flat, seconds, work_digest
 from core.errors import InputError
 from core.model import events
 from core.model.ids import AttemptRef
-from core.model.states import Phase, Purpose, TaskState, UndoState
+from core.model.states import Phase, Purpose, TaskState
+from core.store.evidence import find_attempt, other_handed_over, output_ends, output_head
 from core.store.tx import Tx
 from core.template import TemplateFault
-from providers.base import Server
 
 CHECK_CONNECTIONS = 3
 CANNOT_RUN = (126, 127)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How one command of a task ended. `outcome` is what the attempt's row says.
-
-    `certain` is False only for "in doubt"; `ok` means that the task may go on.
-    """
-
-    outcome: str
-    why: str = ""
-    exit_status: int | None = None
-    signal: str = ""
-    evidence: str = ""
-
-    @property
-    def ok(self) -> bool:
-        return self.outcome == "ok"
-
-    @property
-    def in_doubt(self) -> bool:
-        return self.outcome == "in doubt"
-
-
-@dataclass(frozen=True, slots=True)
-class RunInputs:
-    """What every task of a run is made from."""
-
-    batch: Batch
-    servers: dict[str, Server]
-    contexts: Contexts
-    files: dict[str, FileRef]
-    blobs: Blobs
+AGAIN_AT_MOST = 3
+"""How often in a row an attempt that never started may be made again at once."""
 
 
 class TaskRunner:
     """Runs the tasks of one run, each in its own coroutine."""
 
     def __init__(
-        self,
-        book: Book,
-        inputs: RunInputs,
-        executor: Executor,
-        ended: Callable[[Tx, int, TaskState], None] = lambda tx, task, state: None,
+        self, hands: HandOver, ended: Callable[[Tx, int, TaskState], None] = lambda tx, task, state: None
     ) -> None:
         """`ended` is called with the transaction of each end, before it is committed: what follows for
         other tasks and the run becomes durable with it.
         """
-        self._book = book
+        self._hands = hands
+        self._book = hands.book
+        self._inputs = hands.inputs
         self._ended = ended
-        self._inputs = inputs
-        self._executor = executor
-        self._facts: dict[str, ServerFacts] = {}
         self._random = random.Random()
-
-    def flight(self, task: int) -> Flight:
-        """A flight for one task."""
-        key = self._book.graph.key(task)
-        return Flight(task, self._inputs.servers[key.server], self._executor)
 
     # ------------------------------------------------------------ forward
 
@@ -113,9 +59,9 @@ class TaskRunner:
         try:
             return await self._run(flight)
         except (TemplateFault, InputError) as error:
-            return await self._end(flight, TaskState.FAILED, why=_flat(str(error)))
+            return await self._end(flight, TaskState.FAILED, why=flat(str(error)))
         except Unreachable as error:
-            why = _flat(f"{error.why}. {error.hint}" if error.hint else error.why)
+            why = flat(f"{error.why}. {error.hint}" if error.hint else error.why)
             if flight.cancelled:
                 return await self._end(flight, TaskState.CANCELLED, why=why)
             record = self._book.tasks[flight.task]
@@ -136,9 +82,12 @@ class TaskRunner:
         key = self._book.graph.key(task)
         step = self._inputs.batch.steps[key.step]
         if record.verify_exit is not None:
-            await self._open(flight)
+            await self._hands.open(flight)
             result = await self._verify(flight, step, Result("ok", exit_status=record.verify_exit))
-            return await self._finish_or_none(flight, step, result) or await self._attempts(flight, step)
+            ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.RUN, record.attempt)
+            recorder = await self._recorder_of(flight, step, ref)
+            ended = await self._finish_or_none(flight, step, result, recorder)
+            return ended or await self._attempts(flight, step)
         if step.when is not None and not record.when_holds:
             if not works.condition_holds(step, self._inputs.contexts.of(key.step, key.server)):
                 return await self._end(flight, TaskState.SKIPPED, why=f"when is false: {step.when}")
@@ -150,9 +99,11 @@ class TaskRunner:
 
     async def _attempts(self, flight: Flight, step: Step) -> TaskState:
         record = self._book.tasks[flight.task]
+        if record.may_have_run and record.attempt:
+            await self._end_earlier(flight, step)
         while True:
             if step.wait is None:
-                await self._open(flight)
+                await self._hands.open(flight)
             number = record.attempt + 1
             if step.check is not None:
                 found = await self._check(flight, step, number)
@@ -178,15 +129,37 @@ class TaskRunner:
             if ended is not None:
                 return ended
 
+    async def _end_earlier(self, flight: Flight, step: Step) -> None:
+        """Makes sure that an attempt in doubt does not run beside the next one, or tells that it may."""
+        task, key = flight.task, self._book.graph.key(flight.task)
+        number = self._book.tasks[task].attempt
+        intent = await find_attempt(self._book.reader, self._book.number, task, Purpose.RUN, number)
+        if intent is None or intent.outcome != "in doubt":
+            return
+        ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.RUN, number)
+        work = self._main_work(step, ref)
+        await self._hands.open(flight)
+        answer = await self._hands.executor.stop(
+            flight.server, ref, STOP_GRACE_S, work, Trace(intent.boot_id, intent.folder)
+        )
+        tx = Tx()
+        told = {"phase": Phase.RUN.value, "why": f"attempt {number} in doubt: stop {stop_words(answer)}"}
+        self._book.tell(tx, events.TASK_PHASE, task, told)
+        self._book.post(tx)
+
+    def _main_work(self, step: Step, ref: AttemptRef) -> Work:
+        inputs = self._inputs
+        context = inputs.contexts.of(ref.step, ref.server, ref.attempt)
+        return works.main_work(inputs.batch, step, context, ref, inputs.files, inputs.blobs)
+
     async def _attempt(self, flight: Flight, step: Step, number: int) -> tuple[Result, OutputRecorder, Tx]:
         """One attempt. Its end is in the transaction returned, which the caller commits together with
         what follows for the task: an attempt that ended never stands alone.
         """
         task, key = flight.task, self._book.graph.key(flight.task)
         ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.RUN, number)
-        context = self._inputs.contexts.of(key.step, key.server, number)
-        work = works.main_work(self._inputs.batch, step, context, ref, self._inputs.files, self._inputs.blobs)
-        facts = self._facts.get(key.server)
+        work = self._main_work(step, ref)
+        trace = self._hands.trace(key.server, work)
         tx = Tx()
         record = self._book.tasks[task]
         handed_before = record.handed_over
@@ -195,61 +168,34 @@ class TaskRunner:
         else:
             record.attempt = number
             self._book.move(tx, task, TaskState.RUNNING, phase=Phase.RUN)
-        self._book.intent(tx, task, ref, work_digest(work), facts.boot_id if facts else "")
+        self._book.intent(tx, task, ref, work_digest(work), trace)
         await self._book.commit(tx)
-        recorder = self._recorder(task, ref, keep_stdout=step.register_as is not None)
+        recorder = self._hands.recorder(task, ref, keep_stdout=step.register_as is not None)
         timeout_s = works.timeout_of(step)
         if step.wait is not None:
             result = await self._wait(flight, step, ref, work, recorder, timeout_s)
         else:
-            result = await self._hand_over(flight, ref, work, recorder, timeout_s, step.ok_exit)
+            result = await self._hands.run(flight, ref, work, recorder, timeout_s, step.ok_exit, trace)
+        if result.outcome == "not started":
+            record.handed_over = handed_before
+        return result, recorder, self._attempt_end(flight, step, ref, result, recorder)
+
+    def _attempt_end(
+        self, flight: Flight, step: Step, ref: AttemptRef, result: Result, recorder: OutputRecorder
+    ) -> Tx:
+        """The transaction that says how an attempt ended, with the output that came before it."""
+        task, record = flight.task, self._book.tasks[flight.task]
         tx = Tx()
         last_line = recorder.finish(tx)
         columns: dict[str, Any] = {"exit_status": result.exit_status, "signal": result.signal}
         if last_line is not None:
             columns["last_line"] = last_line
-        self._attempt_ended(tx, task, ref, result)
-        if result.outcome == "not started":
-            record.handed_over = handed_before
+        self._hands.attempt_ended(tx, task, ref, result)
         tx.task(self._book.number, task, evidence=result.evidence, **columns)
         if result.ok and step.verify is not None:
             record.verify_exit = result.exit_status
             self._book.phase(tx, task, Phase.VERIFY)
-        return result, recorder, tx
-
-    async def _hand_over(
-        self,
-        flight: Flight,
-        ref: AttemptRef,
-        work: Work,
-        recorder: OutputRecorder,
-        timeout_s: float | None,
-        ok_exit: tuple[int, ...] = (0,),
-    ) -> Result:
-        answer = await flight.hand_over(ref, work, recorder, timeout_s)
-        if flight.stop_reason is not None:
-            return _stopped(flight, answer, timeout_s)
-        if isinstance(answer, InDoubt) and ref.purpose in (Purpose.RUN, Purpose.UNDO):
-            answer = await self._look_again(flight, ref, work, recorder, answer)
-        match answer:
-            case Ended():
-                return _ended(answer, ok_exit)
-            case NotStarted(why):
-                return Result("not started", why=why)
-            case InDoubt(evidence):
-                return Result("in doubt", why="nobody knows whether it ran", evidence=evidence)
-            case None:
-                return Result("in doubt", why="its end was not told")
-
-    async def _look_again(
-        self, flight: Flight, ref: AttemptRef, work: Work, recorder: OutputRecorder, doubt: InDoubt
-    ) -> Ended | NotStarted | InDoubt:
-        """Asks the server for evidence once more, over a new session."""
-        try:
-            await self._executor.open(flight.server)
-            return await self._executor.attach(flight.server, ref, work, {}, recorder)
-        except Unreachable as error:
-            return InDoubt(f"{doubt.evidence}; {error.why}")
+        return tx
 
     async def _wait(
         self,
@@ -270,9 +216,9 @@ class TaskRunner:
             if left_s <= 0:
                 break
             try:
-                await self._open(flight)
+                await self._hands.open(flight)
                 reached = True
-                result = await self._hand_over(flight, ref, work, recorder, left_s)
+                result = await self._hands.run(flight, ref, work, recorder, left_s)
                 if result.ok:
                     return result
                 if flight.stop_reason is None:
@@ -289,7 +235,125 @@ class TaskRunner:
             return Result("not started", why="interrupted while waiting; it will be probed again")
         if not reached:
             raise Unreachable(last)
-        return Result("timed out", why=f"not so after {_seconds(timeout_s)}: {last}")
+        return Result("timed out", why=f"not so after {seconds(timeout_s)}: {last}")
+
+    # ------------------------------------------------------------ finding what an earlier engine started
+
+    async def find(self, flight: Flight) -> TaskState:
+        """Looks for the attempt of a task in doubt: what evidence settles is settled, what runs is followed.
+
+        Returns "waiting" where it certainly never ran, and "in doubt" where nothing can be told.
+        """
+        task, record = flight.task, self._book.tasks[flight.task]
+        key = self._book.graph.key(task)
+        step = self._inputs.batch.steps[key.step]
+        ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.RUN, record.attempt)
+        intent = await find_attempt(self._book.reader, self._book.number, task, Purpose.RUN, record.attempt)
+        if intent is None:
+            return await self._still_in_doubt(flight, "its intent is not stored")
+        recorder = await self._recorder_of(flight, step, ref)
+
+        def found() -> None:
+            tx = Tx()
+            why = f"found running on {key.server}, and followed again"
+            self._book.move(tx, task, TaskState.RUNNING, phase=Phase.RUN, why=why)
+            self._book.post(tx)
+
+        try:
+            work = self._main_work(step, ref)
+            await self._hands.open(flight)
+            timeout_s, trace = works.timeout_of(step), Trace(intent.boot_id, intent.folder)
+            result, over = await self._hands.find(
+                flight, ref, work, recorder, timeout_s, step.ok_exit, trace, found
+            )
+        except Unreachable as error:
+            return await self._still_in_doubt(flight, f"not probed: {error.why}")
+        except (TemplateFault, InputError) as error:
+            return await self._still_in_doubt(flight, f"not probed: {error}")
+        if result.in_doubt:
+            return await self._ask_check(flight, step, ref, result, recorder, over)
+        if result.outcome == "not started":
+            return await self._void(flight, ref, result, recorder)
+        tx = self._attempt_end(flight, step, ref, result, recorder)
+        if record.state is not TaskState.RUNNING:
+            evidence = {"evidence": result.evidence}
+            self._book.move(
+                tx, task, TaskState.RUNNING, phase=Phase.RUN, why="its end was found", data=evidence
+            )
+        if result.ok and step.verify is not None:
+            await self._book.commit(tx)
+            return await self.run(flight)
+        ended = await self._finish_or_none(flight, step, result, recorder, tx=tx)
+        return ended if ended is not None else await self.run(flight)
+
+    async def _recorder_of(self, flight: Flight, step: Step, ref: AttemptRef) -> OutputRecorder:
+        """A recorder that goes on where what is stored of an attempt ends."""
+        where = (self._book.reader, self._book.number, flight.task, ref.purpose, ref.attempt)
+        recorder = self._hands.recorder(flight.task, ref, keep_stdout=step.register_as is not None)
+        head = await output_head(*where, REGISTERED_BYTES) if step.register_as is not None else b""
+        recorder.go_on(await output_ends(*where), head)
+        return recorder
+
+    async def _void(
+        self, flight: Flight, ref: AttemptRef, result: Result, recorder: OutputRecorder
+    ) -> TaskState:
+        """The attempt never ran and never will: the task waits as before it."""
+        task, record = flight.task, self._book.tasks[flight.task]
+        record.handed_over = await other_handed_over(self._book.reader, self._book.number, task, ref.attempt)
+        tx = Tx()
+        recorder.finish(tx)
+        self._hands.attempt_ended(tx, task, ref, result)
+        return await self._give_back(flight, f"found not done: {result.why}", tx)
+
+    async def _ask_check(
+        self,
+        flight: Flight,
+        step: Step,
+        ref: AttemptRef,
+        result: Result,
+        recorder: OutputRecorder,
+        over: bool,
+    ) -> TaskState:
+        """The step's check as evidence. It decides only where nothing of the command runs any more."""
+        if step.check is None:
+            return await self._still_in_doubt(flight, result.evidence, recorder)
+        said = await self._guard_once(flight, step, step.check, Purpose.CHECK, ref.attempt)
+        if said.outcome not in ("ok", "failed") or said.signal or said.exit_status in CANNOT_RUN:
+            told = f"{result.evidence}; check gave no answer: {said.why or said.evidence}"
+            return await self._still_in_doubt(flight, told, recorder)
+        words = "in place" if said.ok else "something to do"
+        told = f"{result.evidence}; check says {words} ({exit_words(said.exit_status or 0)})"
+        if not over:
+            told += ", but the command may still run"
+            return await self._still_in_doubt(flight, told, recorder)
+        if said.ok:
+            done = Result("ok", "found done by its check", result.exit_status, evidence="check")
+            tx = self._attempt_end(flight, step, ref, done, recorder)
+            return await self._end(flight, TaskState.DONE, why=told, result=done, step=step, tx=tx)
+        tx = Tx()
+        recorder.finish(tx)
+        self._hands.attempt_ended(tx, flight.task, ref, Result("interrupted", told))
+        return await self._give_back(flight, told, tx)
+
+    async def _still_in_doubt(
+        self, flight: Flight, evidence: str, recorder: OutputRecorder | None = None
+    ) -> TaskState:
+        task, record = flight.task, self._book.tasks[flight.task]
+        tx = Tx()
+        if recorder is not None:
+            recorder.finish(tx)
+        if record.state is TaskState.IN_DOUBT:
+            tx.task(self._book.number, task, evidence=evidence)
+            told = {"from": record.state.value, "to": record.state.value, "evidence": evidence}
+            self._book.tell(tx, events.TASK_STATE, task, told)
+        else:
+            why = "nobody knows how it ended"
+            self._book.move(
+                tx, task, TaskState.IN_DOUBT, why=why, data={"evidence": evidence}, evidence=evidence
+            )
+        self._ended(tx, task, TaskState.IN_DOUBT)
+        await self._book.commit(tx)
+        return TaskState.IN_DOUBT
 
     # ------------------------------------------------------------ guards
 
@@ -327,10 +391,6 @@ class TaskRunner:
         guard = step.check if purpose is Purpose.CHECK else step.verify
         if guard is None:
             return Result("ok")
-        key = self._book.graph.key(flight.task)
-        ref = AttemptRef(self._book.run_id, key.step, key.server, purpose, number)
-        context = self._inputs.contexts.of(key.step, key.server, number)
-        work = works.command(self._inputs.batch, step, guard.run, context, ref)
         tx = Tx()
         phase = Phase.CHECK if purpose is Purpose.CHECK else Phase.VERIFY
         if self._book.tasks[flight.task].state is not TaskState.RUNNING:
@@ -338,17 +398,28 @@ class TaskRunner:
         else:
             self._book.phase(tx, flight.task, phase)
         self._book.post(tx)
-        timeout_s = guard.timeout_s or works.DEFAULT_GUARD_TIMEOUT_S
         lost = ""
         for _ in range(CHECK_CONNECTIONS):
-            recorder = self._recorder(flight.task, ref)
-            result = await self._hand_over(flight, ref, work, recorder, timeout_s)
-            recorder.flush()
+            result = await self._guard_once(flight, step, guard, purpose, number)
             if result.outcome not in ("in doubt", "not started") or flight.stop_reason is not None:
                 return result
             lost = result.evidence or result.why
-            await self._open(flight)
+            await self._hands.open(flight)
         raise Unreachable(f"the connection was lost {CHECK_CONNECTIONS} times during {purpose}: {lost}")
+
+    async def _guard_once(
+        self, flight: Flight, step: Step, guard: Guard, purpose: Purpose, number: int
+    ) -> Result:
+        key = self._book.graph.key(flight.task)
+        ref = AttemptRef(self._book.run_id, key.step, key.server, purpose, number)
+        context = self._inputs.contexts.of(key.step, key.server, number)
+        work = works.command(self._inputs.batch, step, guard.run, context, ref, repeats=True)
+        recorder = self._hands.recorder(flight.task, ref)
+        result = await self._hands.run(
+            flight, ref, work, recorder, guard.timeout_s or works.DEFAULT_GUARD_TIMEOUT_S
+        )
+        recorder.flush()
+        return result
 
     # ------------------------------------------------------------ ends
 
@@ -375,6 +446,10 @@ class TaskRunner:
         if result.in_doubt:
             return await self._end(flight, TaskState.IN_DOUBT, why=result.why, result=result, tx=tx)
         if result.outcome == "not started":
+            flight.in_vain += 1
+            if result.again and flight.in_vain < AGAIN_AT_MOST and not flight.interrupted.is_set():
+                self._book.post(tx)
+                return None
             if flight.interrupted.is_set() and not flight.cancelled:
                 return await self._give_back(flight, result.why, tx)
             self._book.post(tx)
@@ -438,6 +513,8 @@ class TaskRunner:
         self._book.move(tx, flight.task, state, why=why, data=data, **columns)
         self._ended(tx, flight.task, state)
         await self._book.commit(tx)
+        if state is not TaskState.IN_DOUBT:
+            await self._hands.forget(flight)
         return state
 
     def _register(
@@ -458,155 +535,3 @@ class TaskRunner:
             self._book.number, flight.task, step.register_as.name, value, step.register_as.sensitive
         )
         self._inputs.contexts.register(flight.server.name, step.register_as.name, value)
-
-    # ------------------------------------------------------------ undo
-
-    async def undo(self, flight: Flight) -> UndoState:
-        """Undoes one task until its undo is durably undone, failed, in doubt, or pending again."""
-        task, record = flight.task, self._book.tasks[flight.task]
-        key = self._book.graph.key(task)
-        step = self._inputs.batch.steps[key.step]
-        undo = step.undo
-        if undo is None:
-            return await self._undo_end(flight, UndoState.NONE, "the step has no undo")
-        retries = undo.retries or step.retries
-        first = record.undo_attempt
-        while True:
-            try:
-                await self._open(flight)
-            except Unreachable as error:
-                return await self._undo_end(flight, UndoState.FAILED, f"server unreachable: {error.why}")
-            number = record.undo_attempt + 1
-            ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.UNDO, number)
-            context = self._inputs.contexts.of(key.step, key.server, number)
-            try:
-                work = works.command(self._inputs.batch, step, undo.run, context, ref)
-            except TemplateFault as error:
-                return await self._undo_end(flight, UndoState.FAILED, _flat(str(error)))
-            tx = Tx()
-            if record.undo is not UndoState.UNDOING:
-                self._book.undo(tx, task, UndoState.UNDOING)
-            facts = self._facts.get(key.server)
-            self._book.intent(tx, task, ref, work_digest(work), facts.boot_id if facts else "")
-            await self._book.commit(tx)
-            recorder = self._recorder(task, ref)
-            result = await self._hand_over(flight, ref, work, recorder, undo.timeout_s)
-            tx = Tx()
-            recorder.finish(tx)
-            self._attempt_ended(tx, task, ref, result)
-            if result.ok:
-                return await self._undo_end(flight, UndoState.UNDONE, "", tx)
-            if result.in_doubt:
-                return await self._undo_end(flight, UndoState.IN_DOUBT, result.evidence or result.why, tx)
-            if flight.cancelled or record.undo_attempt - first >= retries.attempts:
-                return await self._undo_end(flight, UndoState.FAILED, result.why, tx)
-            self._book.post(tx)
-            try:
-                await flight.pause(back_off(retries, record.undo_attempt - first, self._random))
-            except Interrupted:
-                return await self._undo_end(flight, UndoState.PENDING, result.why)
-
-    async def _undo_end(self, flight: Flight, state: UndoState, why: str, tx: Tx | None = None) -> UndoState:
-        tx = tx or Tx()
-        self._book.undo(tx, flight.task, state, why=why)
-        await self._book.commit(tx)
-        return state
-
-    # ------------------------------------------------------------ shared
-
-    async def _open(self, flight: Flight) -> None:
-        """A session with the task's server; the first one of a server shows as the phase "connect"."""
-        name, record = flight.server.name, self._book.tasks[flight.task]
-        if name not in self._facts and record.state is TaskState.WAITING:
-            tx = Tx()
-            self._book.move(tx, flight.task, TaskState.RUNNING, phase=Phase.CONNECT)
-            self._book.post(tx)
-        facts = await flight.open()
-        known = self._facts.get(name)
-        if known is None or known != facts:
-            self._facts[name] = facts
-            if facts.notes:
-                tx = Tx()
-                tx.event(
-                    events.SERVER_NOTE,
-                    run=self._book.number,
-                    server=name,
-                    data={"what": "session", "message": "; ".join(facts.notes)},
-                )
-                self._book.post(tx)
-
-    def _recorder(self, task: int, ref: AttemptRef, *, keep_stdout: bool = False) -> OutputRecorder:
-        return OutputRecorder(
-            run=self._book.number,
-            task=task,
-            step=ref.step,
-            server=ref.server,
-            purpose=ref.purpose,
-            attempt=ref.attempt,
-            post=self._book.post,
-            keep_stdout=keep_stdout,
-        )
-
-    def _attempt_ended(self, tx: Tx, task: int, ref: AttemptRef, result: Result) -> None:
-        tx.attempt_ended(
-            self._book.number,
-            task,
-            ref.purpose,
-            ref.attempt,
-            outcome=result.outcome,
-            exit_status=result.exit_status,
-            signal=result.signal,
-            why=result.why,
-            evidence=result.evidence,
-        )
-
-
-def back_off(retries: Retries, attempt: int, source: random.Random) -> float:
-    """Seconds before the attempt after number `attempt`: exponential, capped, with jitter around it."""
-    delay_s = min(retries.delay_s * retries.backoff ** (attempt - 1), retries.max_delay_s)
-    return max(0.0, delay_s * (1 + source.uniform(-retries.jitter, retries.jitter)))
-
-
-def work_digest(work: Work) -> str:
-    """sha256 of the rendered work, stored with the intent."""
-    return hashlib.sha256(repr(work).encode()).hexdigest()
-
-
-def exit_words(status: int, signal: str = "") -> str:
-    """An exit status for a person: "exit 3", "exit 143 (SIGTERM, or exit 143)"."""
-    if signal:
-        return f"ended by SIG{signal}"
-    if status > 128:
-        try:
-            return f"exit {status} ({signals.Signals(status - 128).name}, or exit {status})"
-        except ValueError:
-            pass
-    return f"exit {status}"
-
-
-def _ended(answer: Ended, ok_exit: tuple[int, ...]) -> Result:
-    if answer.exit_status in ok_exit and not answer.signal:
-        return Result("ok", answer.why, answer.exit_status, "", answer.evidence)
-    why = answer.why or exit_words(answer.exit_status, answer.signal)
-    return Result("failed", why, answer.exit_status, answer.signal, answer.evidence)
-
-
-def _stopped(flight: Flight, answer: object, timeout_s: float | None) -> Result:
-    reason = flight.stop_reason or StopReason.CANCEL
-    told = reason.value if reason is StopReason.CANCEL else f"{reason.value} after {_seconds(timeout_s)}"
-    exit_status = answer.exit_status if isinstance(answer, Ended) else None
-    signal = answer.signal if isinstance(answer, Ended) else ""
-    if isinstance(flight.stop_answer, Stopped) or isinstance(answer, Ended | NotStarted):
-        outcome = "stopped" if reason is StopReason.CANCEL else "timed out"
-        return Result(outcome, told, exit_status, signal, f"stop {stop_words(flight.stop_answer)}")
-    return Result(
-        "in doubt", f"{told}, stop unconfirmed", exit_status, signal, stop_words(flight.stop_answer)
-    )
-
-
-def _seconds(value: float | None) -> str:
-    return f"{value:g} s" if value is not None else "its time"
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())

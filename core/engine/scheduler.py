@@ -156,6 +156,14 @@ class Scheduler:
             self.halted = True
         return blocked
 
+    def adopt(self, task: int) -> None:
+        """Takes a task in doubt as running: what it started is followed again, whatever holds the run."""
+        self.in_doubt.discard(task)
+        self.running.add(task)
+        self.state[task] = TaskState.RUNNING
+        self._step_running[self.graph.step_of[task]] += 1
+        self._server_running[self.graph.server_of[task]] += 1
+
     def again(self, task: int) -> None:
         """Opens a task that runs or is in doubt again: its needs stay met, it waits for a place."""
         self._leave(task)

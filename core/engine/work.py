@@ -37,12 +37,26 @@ def identity(ref: AttemptRef) -> dict[str, str]:
     }
 
 
-def command(batch: Batch, step: Step, text: str, context: Mapping[str, Any], ref: AttemptRef) -> Command:
-    """One of a step's commands (run, check, verify, undo, wait) with the step's environment and sudo."""
+def command(
+    batch: Batch,
+    step: Step,
+    text: str,
+    context: Mapping[str, Any],
+    ref: AttemptRef,
+    *,
+    repeats: bool = False,
+) -> Command:
+    """One of a step's commands (run, check, verify, undo, wait) with the step's environment and sudo.
+
+    `repeats` for those that change nothing.
+    """
     return Command(
         text=compile_text(text).render(context),
         env={**environment(batch, step, context), **identity(ref)},
         sudo=step.sudo,
+        supervise=batch.supervise if step.supervise is None else step.supervise,
+        repeats=repeats,
+        discard=step.output == "discard",
     )
 
 
@@ -65,7 +79,7 @@ def main_work(
     if step.wait is not None:
         wait = step.wait
         if wait.command is not None:
-            return command(batch, step, wait.command, context, ref)
+            return command(batch, step, wait.command, context, ref, repeats=True)
         if wait.port is not None:
             return PortProbe(wait.port, compile_text(wait.host).render(context))
         if wait.http is not None:

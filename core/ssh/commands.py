@@ -94,6 +94,10 @@ class CommandPath(Protocol):
         """Removes what the command left on the server."""
         ...
 
+    async def refresh(self) -> None:
+        """Mends what was found missing on the server since; `hello` then says how it is."""
+        ...
+
     async def close(self, over: bool) -> None:
         """Ends what the path keeps open; where the run is `over`, its folder goes."""
         ...

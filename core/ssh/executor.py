@@ -50,6 +50,7 @@ from core.ssh.supervisor.record import record_id
 from core.ssh.transfer import TransferFailed, digest, upload
 from providers.base import Server
 
+
 class SshExecutor:
     """The executor of one run.
 
@@ -84,6 +85,8 @@ class SshExecutor:
     async def open(self, server: Server) -> ServerFacts:
         """Connects where there is no connection. Raises Unreachable."""
         connection = await self._pool.open(server)
+        await connection.prepared.refresh()
+        self._folders[server.name] = connection.prepared.hello.folder
         return self._facts(connection)
 
     async def start(
@@ -212,8 +215,6 @@ class SshExecutor:
             ended_runs=self._ended_runs,
         )
         await commands.prepare()
-        if commands.hello.folder:
-            self._folders[server.name] = commands.hello.folder
         return commands
 
     async def _start_short(self, server: Server, work: Upload | PortProbe) -> Answer:

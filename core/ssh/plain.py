@@ -327,6 +327,9 @@ class PlainCommands:
         """Nothing is kept on the server."""
         self._ledger.pop(ref, None)
 
+    async def refresh(self) -> None:
+        """Nothing is kept on the server."""
+
     async def close(self, over: bool) -> None:
         """Nothing is kept on the server; the channel that was kept ready goes."""
         self._drop_ready()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.engine.executor import (
     NO_TRACE,
@@ -195,6 +195,19 @@ class SupervisedCommands:
         if old:
             await session.sweep(old[:100])
 
+    async def refresh(self) -> None:
+        """Makes the run's folder anew where it went: attempts that were filed in the old one are not in it."""
+        if self._folder or not self.hello.folder:
+            return
+        try:
+            why = await self._make_folder(await self._open_session())
+        except (LinkGone, ChannelRefused, NoShell, SessionLost) as error:
+            why = str(error)
+        notes = self.hello.notes
+        if why:
+            notes = (*notes, f"commands run unsupervised: {why}")
+        self.hello = replace(self.hello, folder=self._folder, notes=notes)
+
     # ------------------------------------------------------------ the session
 
     async def _open_session(self) -> Session:
@@ -244,7 +257,11 @@ class SupervisedCommands:
         try:
             session = await self._open_session()
             if command.sudo is not None and (refused := await self._sudo_refused(session, command.sudo)):
-                return Ended(1, why=f"sudo refuses to run a shell as {command.sudo}: {refused}", evidence="it was not handed over")
+                return Ended(
+                    1,
+                    why=f"sudo refuses to run a shell as {command.sudo}: {refused}",
+                    evidence="it was not handed over",
+                )
             if running.called_off:
                 return NotStarted("it was stopped by us before it was handed over")
             session.listen(record, watch.told)
@@ -279,9 +296,7 @@ class SupervisedCommands:
         running = self._ledger.setdefault(ref, Running(command.sudo))
         running.record, running.trace, running.handed_over = record, trace, True
         running.reported.set()
-        watch = Watch(
-            ref, trace.folder, record, sink, {stream: offsets.get(stream, 0) for stream in Stream}
-        )
+        watch = Watch(ref, trace.folder, record, sink, {stream: offsets.get(stream, 0) for stream in Stream})
         answer = await self._follow(watch, running, None, fresh=False, found=found)
         running.ended = not isinstance(answer, InDoubt)
         return answer
@@ -305,6 +320,8 @@ class SupervisedCommands:
                 notice = await watch.next(pause_s if waits else 0)
                 answer = _told(notice, watch, name) if notice is not None else None
                 if answer is not None:
+                    if isinstance(answer, NotStarted) and answer.again and watch.folder == self._folder:
+                        self._folder = ""
                     return answer
                 waits = True
                 try:
@@ -318,7 +335,9 @@ class SupervisedCommands:
                     losses += 1
                     if link.gone or losses >= LOSSES or not isinstance(error, SessionLost):
                         why = link.lost_why or str(error)
-                        return InDoubt(f"it was handed over to {name}, then the connection was lost: {why}", lost=True)
+                        return InDoubt(
+                            f"it was handed over to {name}, then the connection was lost: {why}", lost=True
+                        )
                     continue
                 printed, full = watch.take_printed()
                 pause_s = settings.look_first_s if printed else min(pause_s * 1.3, settings.look_most_s)
@@ -338,10 +357,24 @@ class SupervisedCommands:
                 else:
                     odd_since = clock() if odd_since is None else odd_since
                     if clock() - odd_since > SETTLE_S:
-                        return verdict
+                        return await self._look_for_rest(session, watch, verdict)
         finally:
             if session is not None:
                 session.unlisten(watch.record)
+
+    async def _look_for_rest(self, session: Session, watch: Watch, verdict: Answer) -> Answer:
+        """Whether anything is left of a command whose process is gone without a status."""
+        if not isinstance(verdict, InDoubt):
+            return verdict
+        try:
+            left = await session.kill(watch.folder, watch.record, "-")
+        except SessionLost:
+            return verdict
+        if left == []:
+            return replace(verdict, over=True)
+        known = [pid for pid in left if pid.isdigit()]
+        rest = f"; of its process group {', '.join(known[:20])} are left" if known else ""
+        return replace(verdict, evidence=verdict.evidence + rest)
 
     async def _void(self, session: Session, watch: Watch, trace: Trace) -> Answer:
         """Writes the claim of an attempt that has none."""
@@ -468,12 +501,12 @@ def _told(notice: Frame, watch: Watch, name: str) -> Answer | None:
     if notice.kind == "X":
         why = notice.text(1)
         if why == "gone":
-            return NotStarted(f"the run's folder {watch.folder} is gone from {name}")
+            return NotStarted(f"the run's folder {watch.folder} is gone from {name}", again=True)
         if why == "full":
             return NotStarted(f"its claim could not be written on {name} (is its disk full?): it never ran")
         return None
     if notice.kind == "D" and notice.text(1).isdigit() and len(notice.text(1)) <= 3:
-        if notice.text(2) == "=" :
+        if notice.text(2) == "=":
             watch.deliver(Stream.STDOUT, 0, (notice.words[3] if len(notice.words) > 3 else b"") + b"\n")
             return Ended(int(notice.text(1)))
         if notice.text(2) == "0" and len(notice.words) == 3:
@@ -494,7 +527,7 @@ def _verdict(state: State, folder: str, name: str) -> Answer | None:
     if state.claim == "n":
         return InDoubt("it was not claimed")
     if state.life == "boot":
-        return InDoubt(f"interrupted: {name} was rebooted while it ran")
+        return InDoubt(f"interrupted: {name} was rebooted while it ran", over=True)
     if state.life == "y":
         return None
     if state.pid:

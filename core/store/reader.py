@@ -97,7 +97,7 @@ class StoreReader:
             return locked_or_broken(self._path, error)
         return corrupt(self._path, str(error))
 
-    async def _all(self, sql: str, parameters: Iterable[Any] = ()) -> list[Any]:
+    async def rows(self, sql: str, parameters: Iterable[Any] = ()) -> list[Any]:
         connection = await self._connect()
         if connection is None:
             return []
@@ -109,7 +109,7 @@ class StoreReader:
             raise self._error(error) from error
 
     async def _one(self, sql: str, parameters: Iterable[Any] = ()) -> Any:
-        rows = await self._all(sql, parameters)
+        rows = await self.rows(sql, parameters)
         return rows[0] if rows else None
 
     async def close(self) -> None:
@@ -136,7 +136,7 @@ class StoreReader:
         if before is not None:
             where += " AND number < ?"
             parameters.append(before)
-        rows = await self._all(
+        rows = await self.rows(
             "SELECT number, run_id, batch, path, state, asked, why, actor, created, ended, tasks, servers, "
             f"params, parent FROM runs WHERE {where} ORDER BY number DESC LIMIT ?",
             [*parameters, limit],
@@ -183,7 +183,7 @@ class StoreReader:
         counts: dict[int, dict[TaskState, int]] = {}
         undos: dict[int, dict[UndoState, int]] = {}
         marks = ", ".join("?" * len(numbers))
-        for run, state, undo, count in await self._all(
+        for run, state, undo, count in await self.rows(
             f"SELECT run, state, undo, count(*) FROM tasks WHERE run IN ({marks}) GROUP BY run, state, undo",
             numbers,
         ):
@@ -211,7 +211,7 @@ class StoreReader:
         counts: dict[str, dict[TaskState, int]] = {}
         undos: dict[str, dict[UndoState, int]] = {}
         times: dict[str, tuple[float | None, float | None]] = {}
-        for step, state, undo, count, started, ended in await self._all(
+        for step, state, undo, count, started, ended in await self.rows(
             "SELECT step, state, undo, count(*), min(started), max(ended) FROM tasks WHERE run = ? "
             "GROUP BY step, state, undo",
             [number],
@@ -225,7 +225,7 @@ class StoreReader:
                 max(filter(None, (last, ended)), default=None),
             )
         infos = []
-        for index, name, kind, summary, tasks, irreversible in await self._all(
+        for index, name, kind, summary, tasks, irreversible in await self.rows(
             "SELECT idx, name, kind, summary, tasks, irreversible FROM steps WHERE run = ? ORDER BY idx",
             [number],
         ):
@@ -264,7 +264,7 @@ class StoreReader:
             ("step", [step] if step else None),
             ("state", [state.value for state in states] if states else None),
         )
-        rows = await self._all(
+        rows = await self.rows(
             f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = ? AND idx > ? AND {where} ORDER BY idx LIMIT ?",
             [number, after, *parameters, limit],
         )
@@ -282,7 +282,7 @@ class StoreReader:
         """Every task of a run by index, as a new engine needs them."""
         last_undo: dict[int, int] = {}
         handed: set[int] = set()
-        for index, purpose, attempt, outcome in await self._all(
+        for index, purpose, attempt, outcome in await self.rows(
             "SELECT idx, purpose, attempt, outcome FROM attempts WHERE run = ?", [number]
         ):
             if purpose == Purpose.UNDO.value:
@@ -303,7 +303,7 @@ class StoreReader:
                 when_holds=bool(row[8]),
                 handed_over=row[0] in handed,
             )
-            for row in await self._all(
+            for row in await self.rows(
                 "SELECT idx, state, phase, attempt, attempts, exit_status, undo, may_have_run, when_holds FROM tasks "
                 "WHERE run = ? ORDER BY idx",
                 [number],
@@ -313,9 +313,10 @@ class StoreReader:
     async def open_attempts(self, number: int) -> list[OpenAttempt]:
         """Intents without an outcome."""
         return [
-            OpenAttempt(row[0], Purpose(row[1]), row[2], row[3], row[4], row[5])
-            for row in await self._all(
-                "SELECT idx, purpose, attempt, intent, digest, boot_id FROM attempts WHERE run = ? AND outcome = ''",
+            OpenAttempt(row[0], Purpose(row[1]), *row[2:])
+            for row in await self.rows(
+                "SELECT idx, purpose, attempt, intent, digest, boot_id, folder FROM attempts "
+                "WHERE run = ? AND outcome = ''",
                 [number],
             )
         ]
@@ -336,7 +337,7 @@ class StoreReader:
                 digest=row[9],
                 boot_id=row[10],
             )
-            for row in await self._all(
+            for row in await self.rows(
                 "SELECT a.purpose, a.attempt, a.intent, a.ended, a.outcome, a.exit_status, a.signal, a.why, "
                 "a.evidence, a.digest, a.boot_id FROM attempts a JOIN tasks t ON t.run = a.run AND t.idx = a.idx "
                 "WHERE a.run = ? AND t.step = ? AND t.server = ? ORDER BY a.intent, a.attempt",
@@ -348,7 +349,7 @@ class StoreReader:
         """Registered results: task index, name, value."""
         return [
             (row[0], row[1], json.loads(row[2]))
-            for row in await self._all(
+            for row in await self.rows(
                 "SELECT idx, name, value FROM registered WHERE run = ? ORDER BY idx", [number]
             )
         ]
@@ -380,7 +381,7 @@ class StoreReader:
         )
         base = [number, row[0], *parameters]
         bound = limit_bytes if tail_bytes is None else tail_bytes
-        sizes = await self._all(
+        sizes = await self.rows(
             f"SELECT id, end - start FROM output WHERE run = ? AND idx = ? AND {where} AND id > ? "
             f"ORDER BY id {'DESC' if tail_bytes is not None else ''}",
             [*base, after],
@@ -397,7 +398,7 @@ class StoreReader:
         if chosen:
             chunks = tuple(
                 OutputChunk(Purpose(r[0]), r[1], Stream(r[2]), r[3], r[4], r[5], r[6])
-                for r in await self._all(
+                for r in await self.rows(
                     "SELECT purpose, attempt, stream, start, end, time, data FROM output "
                     f"WHERE run = ? AND idx = ? AND {where} AND id BETWEEN ? AND ? ORDER BY id",
                     [*base, chosen[0], chosen[-1]],
@@ -405,7 +406,7 @@ class StoreReader:
             )
         summaries = tuple(
             OutputSummary(Purpose(r[0]), r[1], Stream(r[2]), r[3], r[4], r[5])
-            for r in await self._all(
+            for r in await self.rows(
                 "SELECT purpose, attempt, stream, total, dropped, hash FROM output_dropped "
                 f"WHERE run = ? AND idx = ? AND {where}",
                 base,
@@ -426,7 +427,7 @@ class StoreReader:
         parameters = [after] if run is None else [run, after]
         return [
             Event(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], json.loads(row[8]), row[9])
-            for row in await self._all(
+            for row in await self.rows(
                 "SELECT seq, type, run, step, server, attempt, actor, time, data, version FROM events "
                 f"WHERE {where} ORDER BY seq LIMIT ?",
                 [*parameters, limit],
@@ -440,7 +441,7 @@ class StoreReader:
 
     async def holds(self) -> dict[str, int]:
         """Which run holds which server (the oldest one where several do)."""
-        rows = await self._all("SELECT server, min(run) FROM holds GROUP BY server")
+        rows = await self.rows("SELECT server, min(run) FROM holds GROUP BY server")
         return dict(rows)
 
     async def next_run_number(self) -> int:

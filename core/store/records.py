@@ -86,3 +86,15 @@ class OpenAttempt:
     intent: float
     digest: str
     boot_id: str
+    folder: str
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownServer:
+    """What the last session with a server learnt: whether commands are supervised there, and notes."""
+
+    server: str
+    time: float
+    supervised: bool
+    notes: tuple[str, ...]

@@ -150,5 +150,16 @@ CREATE TABLE events (
 CREATE INDEX events_by_run ON events (run, seq) WHERE run IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1,)
+VERSION_2 = """
+ALTER TABLE attempts ADD COLUMN folder TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE server_facts (
+    server TEXT PRIMARY KEY,
+    time REAL NOT NULL,
+    supervised INTEGER NOT NULL,
+    notes TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
 VERSION = len(MIGRATIONS)

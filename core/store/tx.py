@@ -19,13 +19,15 @@ from core.store.records import NewRun, NewStep, NewTask
 Parameters = Sequence[Any]
 
 INTENT = (
-    "INSERT INTO attempts (run, idx, purpose, attempt, intent, digest, boot_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO attempts (run, idx, purpose, attempt, intent, digest, boot_id, folder) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 ATTEMPT_ENDED = (
     "UPDATE attempts SET ended = ?, outcome = ?, exit_status = ?, signal = ?, why = ?, evidence = ? "
     "WHERE run = ? AND idx = ? AND purpose = ? AND attempt = ?"
 )
 REGISTERED = "INSERT OR REPLACE INTO registered (run, idx, name, value, sensitive) VALUES (?, ?, ?, ?, ?)"
+SERVER_FACTS = "INSERT OR REPLACE INTO server_facts (server, time, supervised, notes) VALUES (?, ?, ?, ?)"
 EMPTY_DATA: Mapping[str, Any] = {}
 
 
@@ -74,9 +76,24 @@ class Tx:
         sql = _update("tasks", tuple(columns), "run = ? AND idx = ?")
         self.statements.append((sql, (*columns.values(), run, index)))
 
-    def intent(self, run: int, index: int, purpose: Purpose, attempt: int, digest: str, boot_id: str) -> None:
-        """Records that an attempt is about to be handed over."""
-        self.statements.append((INTENT, (run, index, purpose.value, attempt, time.time(), digest, boot_id)))
+    def intent(
+        self,
+        run: int,
+        index: int,
+        purpose: Purpose,
+        attempt: int,
+        digest: str,
+        boot_id: str,
+        folder: str = "",
+    ) -> None:
+        """Records that an attempt is about to be handed over, and where its record will be."""
+        self.statements.append(
+            (INTENT, (run, index, purpose.value, attempt, time.time(), digest, boot_id, folder))
+        )
+
+    def server_facts(self, server: str, *, supervised: bool, notes: Sequence[str]) -> None:
+        """Keeps what a session learnt about a server, for the next plan."""
+        self.statements.append((SERVER_FACTS, (server, time.time(), supervised, encode(list(notes)))))
 
     def attempt_ended(
         self,

@@ -158,7 +158,7 @@ class Session:
         return "" if frames[-1].text(0) == "0" else display_line(said, max_chars=300) or "it was refused"
 
     async def survives_logout(self) -> str:
-        """"" where commands outlive the session, else what ends them."""
+        """ "" where commands outlive the session, else what ends them."""
         frames = await self._ask("logout", b"wl_logout")
         return "" if frames[-1].text(0) == "0" else frames[-1].text(1)
 
