@@ -14,14 +14,17 @@ from core.engine import flight as flights
 from core.engine.api import Engine, PlanRequest, RunRequest
 from core.engine.blobs import Blobs
 from core.engine.executor import (
+    NO_TRACE,
     Answer,
     Command,
     Ended,
+    Found,
     InDoubt,
     NotStarted,
     OutputSink,
     StopAnswer,
     StopUnconfirmed,
+    Trace,
     Work,
 )
 from core.engine.flight import Flight
@@ -199,7 +202,14 @@ class Held(MemoryExecutor):
         self._gate, self._asked = gate, asked
 
     async def attach(
-        self, server: Server, ref: AttemptRef, work: Work, offsets: Mapping[Stream, int], sink: OutputSink
+        self,
+        server: Server,
+        ref: AttemptRef,
+        work: Work,
+        offsets: Mapping[Stream, int],
+        sink: OutputSink,
+        trace: Trace = NO_TRACE,
+        found: Found | None = None,
     ) -> Answer:
         self._asked.set()
         await self._gate.wait()
@@ -305,7 +315,14 @@ async def test_after_an_internal_fault_what_was_in_flight_is_in_doubt_in_the_sam
 class Unstoppable(MemoryExecutor):
     """Servers that never confirm a stop."""
 
-    async def stop(self, server: Server, ref: AttemptRef, grace_s: float) -> StopAnswer:
+    async def stop(
+        self,
+        server: Server,
+        ref: AttemptRef,
+        grace_s: float,
+        work: Work | None = None,
+        trace: Trace = NO_TRACE,
+    ) -> StopAnswer:
         return StopUnconfirmed("no answer")
 
 
@@ -339,7 +356,8 @@ async def test_a_flight_that_was_cancelled_hands_nothing_over(lab: Lab) -> None:
     flight = Flight(0, ENGINE, lab.memory.executor())
     flight.cancel()
     ref = AttemptRef("0" * 32, "one", "engine", Purpose.RUN, 1)
-    answer = await flight.hand_over(ref, Command("x"), lambda stream, start, data: None, None)
+    start = flight.executor.start(ENGINE, ref, Command("x"), lambda stream, start, data: None)
+    answer = await flight.hand_over(ref, start, None)
     assert isinstance(answer, NotStarted)
     assert lab.memory.effects == []
 
