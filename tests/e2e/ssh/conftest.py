@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core.model.ids import new_run_id
 from tests.e2e.ssh.lab import Lab, laboratory
 from tests.support.hosts import KINDS, SHELLS, Host, link_shell, running_host
 from tests.support.sshd import Sshd
@@ -20,10 +21,16 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield made
 
 
+@pytest.fixture(params=["plain", "supervised"])
+def run_id(request: pytest.FixtureRequest) -> str:
+    """The run whose commands are supervised, "" for those that run plainly."""
+    return new_run_id() if request.param == "supervised" else ""
+
+
 @pytest.fixture
-async def lab(host: Host) -> AsyncIterator[Lab]:
+async def lab(host: Host, run_id: str) -> AsyncIterator[Lab]:
     """An executor on a server of each kind, with the server's own shell."""
-    async with laboratory(host.server, host.settings) as made:
+    async with laboratory(host.server, host.settings, run_id=run_id) as made:
         yield made
 
 
@@ -34,9 +41,9 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def shell_lab(host: Host, shell: str) -> AsyncIterator[Lab]:
+async def shell_lab(host: Host, shell: str, run_id: str) -> AsyncIterator[Lab]:
     """An executor on a server of each kind, with each shell."""
-    async with laboratory(host.server, replace(host.settings, shell=shell)) as made:
+    async with laboratory(host.server, replace(host.settings, shell=shell), run_id=run_id) as made:
         yield made
 
 

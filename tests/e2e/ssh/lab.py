@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from core.engine.executor import Answer, Command, Upload, Work
+from core.engine.executor import NO_TRACE, Answer, Command, Ended, Trace, Upload, Work
 from core.model.ids import AttemptRef
 from core.model.states import Purpose, Stream
 from core.ssh.executor import SshExecutor
@@ -74,9 +74,17 @@ class Recorder:
 class Lab:
     """An executor and one server."""
 
-    def __init__(self, executor: SshExecutor, server: Server) -> None:
+    def __init__(self, executor: SshExecutor, server: Server, *, supervised: bool = False) -> None:
         self.executor = executor
         self.server = server
+        self.supervised = supervised
+
+    async def trace(self) -> Trace:
+        """What an engine would store with an intent now."""
+        if not self.supervised:
+            return NO_TRACE
+        facts = await self.executor.open(self.server)
+        return Trace(facts.boot_id, facts.folder)
 
     async def run(
         self, text: str, env: Mapping[str, str] | None = None, *, sudo: str | None = None
@@ -89,7 +97,10 @@ class Lab:
     async def start(self, work: Work, recorder: Recorder, ref: AttemptRef | None = None) -> Answer:
         """Starts work and waits for its end."""
         async with asyncio.timeout(PATIENCE_S):
-            return await self.executor.start(self.server, ref or new_ref(self.server.name), work, recorder)
+            trace = await self.trace()
+            return await self.executor.start(
+                self.server, ref or new_ref(self.server.name), work, recorder, trace
+            )
 
     async def begin(self, text: str, *, sudo: str | None = None) -> Flying:
         """Starts a command that prints "ready" and goes on."""
@@ -108,14 +119,19 @@ class Flying:
 
 
 @asynccontextmanager
-async def laboratory(server: Server, settings: SshSettings | None = None) -> AsyncIterator[Lab]:
-    """An executor for the time of a test."""
-    executor = SshExecutor(settings or SshSettings())
+async def laboratory(
+    server: Server, settings: SshSettings | None = None, *, run_id: str = ""
+) -> AsyncIterator[Lab]:
+    """An executor for the time of a test; with a `run_id` its commands are supervised."""
+    executor = SshExecutor(settings or SshSettings(), run_id=run_id)
     try:
-        yield Lab(executor, server)
+        yield Lab(executor, server, supervised=bool(run_id))
     finally:
+        for ref, running in list(executor._ledger.items()):
+            if running.record and not running.ended:
+                await executor.stop(server, ref, 0.1)
         async with asyncio.timeout(PATIENCE_S):
-            await executor.close()
+            await executor.close(over=True)
         for running in executor._ledger.values():
             if running.started is not None and running.started.group > 1:
                 end_group(running.started)
@@ -130,6 +146,12 @@ def end_group(started: Started) -> None:
     if fields[19] == started.leader_start and started.group != os.getpgid(0):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(started.group, signal.SIGKILL)
+
+
+def died_by(answer: Answer, name: str) -> bool:
+    """Whether a command was ended by a signal. A supervisor is a shell, which tells it as a status."""
+    status = 128 + signal.Signals[f"SIG{name}"]
+    return answer in (Ended(status, signal=name), Ended(status))
 
 
 def upload_of(source: Path, target: str, mode: int = 0o644) -> Upload:
