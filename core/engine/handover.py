@@ -32,7 +32,7 @@ from core.engine.executor import (
 )
 from core.engine.flight import Flight
 from core.engine.recorder import OutputRecorder
-from core.engine.result import Result, of_end, of_stop
+from core.engine.result import Result, hinted, of_end, of_stop
 from core.engine.uptime import now_s
 from core.model import events
 from core.model.ids import AttemptRef
@@ -114,6 +114,7 @@ class HandOver:
             purpose=ref.purpose,
             attempt=ref.attempt,
             post=self.book.post,
+            room=self.book.room,
             keep_stdout=keep_stdout,
         )
 
@@ -140,7 +141,7 @@ class HandOver:
             return await self._ask_until_known(flight, ref, work, recorder, trace, answer, None)
 
         answer = await flight.hand_over(ref, following(), timeout_s)
-        return self._result(flight, answer, timeout_s, ok_exit)
+        return hinted(self._result(flight, answer, timeout_s, ok_exit), recorder)
 
     async def find(
         self,
@@ -177,7 +178,7 @@ class HandOver:
             return answer
 
         answer = await flight.follow_again(ref, following())
-        return self._result(flight, answer, timeout_s, ok_exit), over
+        return hinted(self._result(flight, answer, timeout_s, ok_exit), recorder), over
 
     async def _ask_until_known(
         self,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import random
 import signal as signals
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.batch.model import Retries
 from core.engine.executor import Ended, NotStarted, Stopped, Work
 from core.engine.flight import Flight, StopReason, stop_words
+from core.engine.recorder import OutputRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,16 @@ def of_end(answer: Ended, ok_exit: tuple[int, ...]) -> Result:
         return Result("ok", answer.why, answer.exit_status, "", answer.evidence)
     why = answer.why or exit_words(answer.exit_status, answer.signal)
     return Result("failed", why, answer.exit_status, answer.signal, answer.evidence)
+
+
+def hinted(result: Result, recorder: OutputRecorder) -> Result:
+    """Adds what to do instead, where the command ended at a prompt."""
+    hint = ""
+    if result.outcome == "failed":
+        hint = recorder.hint(result.exit_status)
+    elif result.outcome == "timed out":
+        hint = recorder.hint(None)
+    return replace(result, why=f"{result.why}; {hint}") if hint else result
 
 
 def of_stop(flight: Flight, answer: object, timeout_s: float | None) -> Result:

@@ -64,6 +64,7 @@ class Watch:
     _notice: Frame | None = None
     _printed: bool = False
     _full: bool = False
+    _rooms: list[Awaitable[None]] = field(default_factory=list)
 
     def told(self, frame: Frame | None) -> None:
         """The server said something of it, or the session is over (None)."""
@@ -82,6 +83,11 @@ class Watch:
         notice, self._notice = self._notice, None
         return notice
 
+    async def make_room(self) -> None:
+        """Waits until what was handed over is stored: what is printed meanwhile waits on the server."""
+        while self._rooms:
+            await self._rooms.pop()
+
     def take_printed(self) -> tuple[bool, bool]:
         """Whether anything was printed since the last call, and whether more is likely to be waiting."""
         told, self._printed, self._full = (self._printed, self._full), False, False
@@ -96,7 +102,9 @@ class Watch:
         if data:
             self.offsets[stream] = start + len(data)
             self._printed = True
-            self.sink(stream, start, data)
+            room = self.sink(stream, start, data)
+            if room is not None:
+                self._rooms.append(room)
 
 
 class SupervisedCommands:
@@ -339,6 +347,7 @@ class SupervisedCommands:
                             f"it was handed over to {name}, then the connection was lost: {why}", lost=True
                         )
                     continue
+                await watch.make_room()
                 printed, full = watch.take_printed()
                 pause_s = settings.look_first_s if printed else min(pause_s * 1.3, settings.look_most_s)
                 if full or watch.stirred.is_set():
