@@ -1,16 +1,18 @@
-"""What one transaction changes: a list of statements and of events, built on the event loop.
+"""What one transaction changes: lists of rows, statements and events, built on the event loop.
 
-Building costs no database work. The writer gives events their sequence numbers and executes the
-statements in the order in which they were put in; either all of it becomes durable or nothing.
+Building costs no database work. The writer gives events their sequence numbers and writes the changes so
+that they mean what their order says: `many`, output, statements, then tasks and attempts, of which each
+row's last change counts. Either all of it becomes durable or nothing.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
+
+from pydantic_core import to_json
 
 from core.model.states import Asked, Purpose, RunState, Stream
 from core.store.output import Piece
@@ -18,20 +20,13 @@ from core.store.records import NewRun, NewStep, NewTask
 
 Parameters = Sequence[Any]
 
-INTENT = (
-    "INSERT INTO attempts (run, idx, purpose, attempt, intent, digest, boot_id) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-ATTEMPT_ENDED = (
-    "UPDATE attempts SET ended = ?, outcome = ?, exit_status = ?, signal = ?, why = ?, evidence = ? "
-    "WHERE run = ? AND idx = ? AND purpose = ? AND attempt = ?"
-)
 REGISTERED = "INSERT OR REPLACE INTO registered (run, idx, name, value, sensitive) VALUES (?, ?, ?, ?, ?)"
 EMPTY_DATA: Mapping[str, Any] = {}
 
 
 def encode(value: Any) -> str:
-    """JSON as it is stored: compact, text as it is."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """JSON as it is stored: compact, text as it is. Raises ValueError for what JSON cannot hold."""
+    return to_json(value).decode()
 
 
 @cache
@@ -43,10 +38,12 @@ def _update(table: str, columns: tuple[str, ...], where: str) -> str:
 class Tx:
     """One transaction in the making; used once."""
 
-    __slots__ = ("events", "many", "output_pieces", "statements")
+    __slots__ = ("attempts", "events", "many", "output_pieces", "statements", "tasks")
 
     def __init__(self) -> None:
         self.statements: list[tuple[str, Parameters]] = []
+        self.tasks: list[tuple[int, int, dict[str, Any]]] = []
+        self.attempts: list[tuple[tuple[int, int, str, int], tuple[Any, ...]]] = []
         self.many: list[tuple[str, list[Parameters]]] = []
         self.events: list[tuple[Any, ...]] = []
         self.output_pieces: list[Piece] = []
@@ -71,12 +68,11 @@ class Tx:
 
     def task(self, run: int, index: int, **columns: Any) -> None:
         """Changes columns of a task."""
-        sql = _update("tasks", tuple(columns), "run = ? AND idx = ?")
-        self.statements.append((sql, (*columns.values(), run, index)))
+        self.tasks.append((run, index, columns))
 
     def intent(self, run: int, index: int, purpose: Purpose, attempt: int, digest: str, boot_id: str) -> None:
         """Records that an attempt is about to be handed over."""
-        self.statements.append((INTENT, (run, index, purpose.value, attempt, time.time(), digest, boot_id)))
+        self.attempts.append(((run, index, purpose.value, attempt), (time.time(), digest, boot_id)))
 
     def attempt_ended(
         self,
@@ -93,7 +89,7 @@ class Tx:
     ) -> None:
         """Records how an attempt ended."""
         values = (time.time(), outcome, exit_status, signal, why, evidence)
-        self.statements.append((ATTEMPT_ENDED, (*values, run, index, purpose.value, attempt)))
+        self.attempts.append(((run, index, purpose.value, attempt), values))
 
     def output(
         self,

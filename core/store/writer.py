@@ -23,13 +23,10 @@ from core.model.events import Event
 from core.store.database import locked_or_broken
 from core.store.output import OutputBudget
 from core.store.reserve import Reserve
+from core.store.rows import EVENT_COLUMNS, Gathered, insert
 from core.store.tx import Tx, encode
 
 GROUP_AT_MOST = 2000
-INSERT_EVENT = (
-    "INSERT INTO events (seq, type, run, step, server, attempt, actor, time, data) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 
 
 @dataclass(slots=True)
@@ -157,21 +154,25 @@ class Writer:
                     hint="this engine writes nothing more; look at the runs from the other one",
                 )
             now = self._now()
+            gathered, told = Gathered(), []
             for job in group:
                 tx = job.tx
-                for sql, rows in tx.many:
-                    self._connection.executemany(sql, rows)
-                for piece in tx.output_pieces:
-                    self._budget.write(self._connection, piece)
-                for sql, parameters in tx.statements:
-                    execute(sql, parameters)
+                if tx.many or tx.statements or tx.output_pieces:
+                    gathered.write(self._connection)
+                    for sql, rows in tx.many:
+                        self._connection.executemany(sql, rows)
+                    for piece in tx.output_pieces:
+                        self._budget.write(self._connection, piece)
+                    for sql, parameters in tx.statements:
+                        execute(sql, parameters)
+                gathered.add(self._connection, tx.tasks, tx.attempts)
                 for type_, run, step, server, attempt, actor, data in tx.events:
                     seq += 1
-                    execute(
-                        INSERT_EVENT,
-                        (seq, type_, run, step, server, attempt, actor, now, encode(data) if data else "{}"),
-                    )
+                    text = encode(data) if data else "{}"
+                    told.append((seq, type_, run, step, server, attempt, actor, now, text))
                     events.append(Event(seq, type_, run, step, server, attempt, actor, now, data))
+            gathered.write(self._connection)
+            insert(self._connection, "events", EVENT_COLUMNS, told)
             execute("COMMIT")
         except BaseException as error:
             self._budget.forget()
