@@ -41,12 +41,13 @@ class Tx:
     __slots__ = ("attempts", "events", "many", "output_pieces", "statements", "tasks")
 
     def __init__(self) -> None:
-        self.statements: list[tuple[str, Parameters]] = []
         self.tasks: list[tuple[int, int, dict[str, Any]]] = []
         self.attempts: list[tuple[tuple[int, int, str, int], tuple[Any, ...]]] = []
-        self.many: list[tuple[str, list[Parameters]]] = []
         self.events: list[tuple[Any, ...]] = []
-        self.output_pieces: list[Piece] = []
+        # Most transactions hold none of these.
+        self.statements: tuple[tuple[str, Parameters], ...] = ()
+        self.many: tuple[tuple[str, list[Parameters]], ...] = ()
+        self.output_pieces: tuple[Piece, ...] = ()
 
     def event(
         self,
@@ -64,7 +65,8 @@ class Tx:
 
     def run(self, number: int, **columns: Any) -> None:
         """Changes columns of a run."""
-        self.statements.append((_update("runs", tuple(columns), "number = ?"), (*columns.values(), number)))
+        sql = _update("runs", tuple(columns), "number = ?")
+        self.statements += ((sql, (*columns.values(), number)),)
 
     def task(self, run: int, index: int, **columns: Any) -> None:
         """Changes columns of a task."""
@@ -102,25 +104,24 @@ class Tx:
         data: bytes,
     ) -> None:
         """Stores a piece of output, within what is kept for each attempt and stream."""
-        self.output_pieces.append(Piece(run, index, purpose, attempt, stream, start, data))
+        self.output_pieces += (Piece(run, index, purpose, attempt, stream, start, data),)
 
     def registered(self, run: int, index: int, name: str, value: Mapping[str, Any], sensitive: bool) -> None:
         """Stores the result that a task registered."""
-        self.statements.append((REGISTERED, (run, index, name, encode(value), sensitive)))
+        self.statements += ((REGISTERED, (run, index, name, encode(value), sensitive)),)
 
     def hold(self, run: int, servers: Sequence[str]) -> None:
         """Lets a run hold servers while it is open."""
-        self.many.append(
-            ("INSERT OR IGNORE INTO holds (server, run) VALUES (?, ?)", [(name, run) for name in servers])
-        )
+        sql = "INSERT OR IGNORE INTO holds (server, run) VALUES (?, ?)"
+        self.many += ((sql, [(name, run) for name in servers]),)
 
     def release(self, run: int) -> None:
         """Gives back every server that a run holds."""
-        self.statements.append(("DELETE FROM holds WHERE run = ?", (run,)))
+        self.statements += (("DELETE FROM holds WHERE run = ?", (run,)),)
 
     def create_run(self, run: NewRun, steps: Sequence[NewStep], tasks: Sequence[NewTask]) -> None:
         """A new run with its snapshot, steps and tasks, all waiting."""
-        self.many += [
+        self.many += (
             (
                 "INSERT INTO runs (number, run_id, batch, path, state, asked, actor, created, tasks, servers, "
                 "params, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -154,4 +155,4 @@ class Tx:
                 "INSERT INTO tasks (run, idx, step, server, attempts) VALUES (?, ?, ?, ?, ?)",
                 [(run.number, t.index, t.step, t.server, t.attempts) for t in tasks],
             ),
-        ]
+        )

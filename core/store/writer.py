@@ -15,7 +15,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import Fenced, StoreError
@@ -29,10 +28,8 @@ from core.store.tx import Tx, encode
 GROUP_AT_MOST = 2000
 
 
-@dataclass(slots=True)
-class _Job:
-    tx: Tx
-    future: asyncio.Future[None] | None
+_Job = tuple[Tx, "asyncio.Future[None] | None"]
+"""A transaction, and what tells whoever waits for it."""
 
 
 class Writer:
@@ -78,13 +75,13 @@ class Writer:
         if self._closed:
             future.set_exception(StoreError("the store is closed"))
         else:
-            self._jobs.put(_Job(tx, future))
+            self._jobs.put((tx, future))
         return future
 
     def post(self, tx: Tx) -> None:
         """Queues a transaction that nobody waits for; a failure goes to `on_failure`."""
         if not self._closed:
-            self._jobs.put(_Job(tx, None))
+            self._jobs.put((tx, None))
 
     async def close(self) -> None:
         """Commits what is queued and ends the thread."""
@@ -132,7 +129,7 @@ class Writer:
             if failure.final:
                 self._break(group, failure.error)
             elif len(group) == 1:
-                unheard = failure.error if group[0].future is None else None
+                unheard = failure.error if group[0][1] is None else None
                 self._tell([], group, failure.error, unheard)
             else:
                 for job in group:
@@ -155,8 +152,7 @@ class Writer:
                 )
             now = self._now()
             gathered, told = Gathered(), []
-            for job in group:
-                tx = job.tx
+            for tx, _ in group:
                 if tx.many or tx.statements or tx.output_pieces:
                     gathered.write(self._connection)
                     for sql, rows in tx.many:
@@ -225,8 +221,7 @@ class Writer:
             self.announced_seq = events[-1].seq
             if self.on_events is not None:
                 self.on_events(events)
-        for job in group:
-            future = job.future
+        for _, future in group:
             if future is None or future.done():
                 continue
             if error is None:
