@@ -44,8 +44,8 @@ class Gathered:
     def add(self, connection: sqlite3.Connection, tasks: Sequence[Any], attempts: Sequence[Any]) -> None:
         """Takes the changes of one transaction.
 
-        `tasks` are (run, index, columns); `attempts` are (key, values), with the values of an intent or of
-        an end, told apart by their number.
+        `tasks` are (run, index, columns); `attempts` are (ended, key, values), with the values of an end
+        or of an intent.
         """
         for run, index, columns in tasks:
             known = self._tasks.get((run, index))
@@ -53,8 +53,8 @@ class Gathered:
                 self._tasks[run, index] = columns
             else:
                 self._tasks[run, index] = {**known, **columns}
-        for key, values in attempts:
-            if len(values) == len(ENDED_COLUMNS):
+        for ended, key, values in attempts:
+            if ended:
                 self._ends[key] = values
                 continue
             if key in self._intents or key in self._ends:  # the database decides what this means

@@ -42,7 +42,7 @@ class Tx:
 
     def __init__(self) -> None:
         self.tasks: list[tuple[int, int, dict[str, Any]]] = []
-        self.attempts: list[tuple[tuple[int, int, str, int], tuple[Any, ...]]] = []
+        self.attempts: list[tuple[bool, tuple[int, int, str, int], tuple[Any, ...]]] = []
         self.events: list[tuple[Any, ...]] = []
         # Most transactions hold none of these.
         self.statements: tuple[tuple[str, Parameters], ...] = ()
@@ -74,7 +74,7 @@ class Tx:
 
     def intent(self, run: int, index: int, purpose: Purpose, attempt: int, digest: str, boot_id: str) -> None:
         """Records that an attempt is about to be handed over."""
-        self.attempts.append(((run, index, purpose.value, attempt), (time.time(), digest, boot_id)))
+        self.attempts.append((False, (run, index, purpose.value, attempt), (time.time(), digest, boot_id)))
 
     def attempt_ended(
         self,
@@ -91,7 +91,7 @@ class Tx:
     ) -> None:
         """Records how an attempt ended."""
         values = (time.time(), outcome, exit_status, signal, why, evidence)
-        self.attempts.append(((run, index, purpose.value, attempt), values))
+        self.attempts.append((True, (run, index, purpose.value, attempt), values))
 
     def output(
         self,

@@ -55,8 +55,8 @@ def one_by_one(connection: sqlite3.Connection, tx: Tx) -> None:
         connection.execute(
             f"UPDATE tasks SET {names} WHERE run = ? AND idx = ?", [*columns.values(), run, index]
         )
-    for key, values in tx.attempts:
-        if len(values) == 3:
+    for ended, key, values in tx.attempts:
+        if not ended:
             connection.execute(INTENT, [*key, *values])
         else:
             connection.execute(
