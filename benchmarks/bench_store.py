@@ -22,6 +22,7 @@ the median by speed is shown. The folder must lie on a real disk: on tmpfs an fs
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine
@@ -34,6 +35,7 @@ import aiosqlite
 
 from benchmarks import measure
 from benchmarks.measure import Meter, Spent
+from core.engine.open import COLLECTOR_THRESHOLDS
 from core.model import events
 from core.model.states import Phase, Purpose, TaskState
 from core.store.records import NewRun, NewStep, NewTask
@@ -305,6 +307,7 @@ async def bench_aiosqlite(folder: Path, tasks: int, workers: int) -> Figures:
 
 def measure_all(tasks: int, workers: int, rounds: int, parent: Path) -> dict[str, Figures]:
     """Every variant in turn, each in a folder of its own; the median round of each by speed."""
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)  # as in an engine's process, for all of them
     few = max(200, tasks // 10)
     variants: dict[str, Callable[[Path], Coroutine[Any, Any, Figures]]] = {
         "store": lambda folder: bench_store(folder, tasks, workers),
