@@ -12,7 +12,7 @@ TYPED := $(foreach dir,benchmarks cli core docs providers themes tui,$(if \
 	$(shell find $(dir) -name '*.py' -print -quit 2>/dev/null),$(dir)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long lint format lock bench picture docs clean \
+.PHONY: help setup demo test test-long lint format lock bench bench-peers picture docs clean \
 	setup-run system-packages
 
 help: ## List the targets
@@ -62,8 +62,12 @@ format: setup ## Put the code into form
 bench: setup ## Run the benchmarks
 	@for file in benchmarks/bench_*.py; do \
 		[ -e "$$file" ] || { echo "There are no benchmarks yet."; break; }; \
-		echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; \
+		echo "== $$file"; name=$${file#benchmarks/}; \
+		$(BIN)/python -m "benchmarks.$${name%.py}" $(ARGS) || exit 1; \
 	done
+
+bench-peers: setup ## Install what the benchmarks run beside Windlass where it is there
+	$(BIN)/python -m pip -qq --no-input install --require-hashes -r requirements/bench.txt
 
 picture: setup ## Draw the picture of the run screen anew
 	$(BIN)/python docs/picture.py $(ARGS)

@@ -21,21 +21,21 @@ the median by speed is shown. The folder must lie on a real disk: on tmpfs an fs
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import os
-import platform
+import gc
 import sqlite3
-import statistics
-import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 
+from benchmarks import measure
+from benchmarks.measure import Meter, Spent
+from core.engine.open import COLLECTOR_THRESHOLDS
 from core.model import events
 from core.model.states import Phase, Purpose, TaskState
 from core.store.records import NewRun, NewStep, NewTask
@@ -73,15 +73,13 @@ class Figures:
     """What one variant did. Latencies are of one commit, in milliseconds."""
 
     tasks: int
-    wall_s: float
-    cpu_s: float
+    spent: Spent
     commits: int
-    written_bytes: int
     latencies_ms: list[float]
 
     @property
     def tasks_per_s(self) -> float:
-        return self.tasks / self.wall_s
+        return self.tasks / self.spent.wall_s
 
 
 # ---------------------------------------------------------------- the store
@@ -170,17 +168,17 @@ async def bench_store(folder: Path, tasks: int, workers: int, busy_s: float = 0.
             await asyncio.sleep(0)
 
     commits_before = store.commits
-    meter = _Meter()
+    meter = Meter()
     hog = asyncio.ensure_future(keep_busy()) if busy_s else None
     await asyncio.gather(*(worker() for _ in range(workers)))
-    wall_s, cpu_s, written = meter.stop()
+    spent = meter.stop()
     commits = store.commits - commits_before
     if hog is not None:
         hog.cancel()
     if delivered != 2 * tasks:
         raise AssertionError(f"{delivered} events were delivered for {tasks} tasks")
     await store.close()
-    return Figures(tasks, wall_s, cpu_s, commits, written, [value * 1000 for value in latencies])
+    return Figures(tasks, spent, commits, [value * 1000 for value in latencies])
 
 
 # ---------------------------------------------------------------- bare SQLite
@@ -233,7 +231,7 @@ async def bench_bare_group(folder: Path, tasks: int, workers: int) -> Figures:
     """Groups of as many steps as there are workers, one transaction each."""
     connection = bare_database(folder / "state.db", tasks)
     latencies, commits, seq = [], 0, 0
-    meter = _Meter()
+    meter = Meter()
     for first in range(0, tasks, workers):
         for rows_of in (intent_rows, outcome_rows):
             begun = time.perf_counter()
@@ -248,16 +246,16 @@ async def bench_bare_group(folder: Path, tasks: int, workers: int) -> Figures:
             connection.execute("COMMIT")
             commits += 1
             latencies.append((time.perf_counter() - begun) * 1000)
-    wall_s, cpu_s, written = meter.stop()
+    spent = meter.stop()
     connection.close()
-    return Figures(tasks, wall_s, cpu_s, commits, written, latencies)
+    return Figures(tasks, spent, commits, latencies)
 
 
 async def bench_each(folder: Path, tasks: int, workers: int) -> Figures:
     """One transaction for each step, in a plain loop."""
     connection = bare_database(folder / "state.db", tasks)
     latencies, seq = [], 0
-    meter = _Meter()
+    meter = Meter()
     for index in range(tasks):
         for rows_of in (intent_rows, outcome_rows):
             seq += 1
@@ -267,9 +265,9 @@ async def bench_each(folder: Path, tasks: int, workers: int) -> Figures:
                 connection.execute(sql, row)
             connection.execute("COMMIT")
             latencies.append((time.perf_counter() - begun) * 1000)
-    wall_s, cpu_s, written = meter.stop()
+    spent = meter.stop()
     connection.close()
-    return Figures(tasks, wall_s, cpu_s, 2 * tasks, written, latencies)
+    return Figures(tasks, spent, 2 * tasks, latencies)
 
 
 async def bench_aiosqlite(folder: Path, tasks: int, workers: int) -> Figures:
@@ -298,91 +296,83 @@ async def bench_aiosqlite(folder: Path, tasks: int, workers: int) -> Figures:
                 await step(intent_rows, index)
                 await step(outcome_rows, index)
 
-        meter = _Meter()
+        meter = Meter()
         await asyncio.gather(*(worker() for _ in range(workers)))
-        wall_s, cpu_s, written = meter.stop()
-    return Figures(tasks, wall_s, cpu_s, 2 * tasks, written, latencies)
+        spent = meter.stop()
+    return Figures(tasks, spent, 2 * tasks, latencies)
 
 
 # ---------------------------------------------------------------- measuring and showing
 
 
-class _Meter:
-    """Wall time, CPU time of the process and bytes written by it, from its making to `stop`."""
-
-    def __init__(self) -> None:
-        self._written = _written_bytes()
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def stop(self) -> tuple[float, float, int]:
-        wall_s, cpu_s = time.perf_counter() - self._wall, time.process_time() - self._cpu
-        return wall_s, cpu_s, _written_bytes() - self._written
-
-
-def _written_bytes() -> int:
-    try:
-        lines = Path("/proc/self/io").read_text().splitlines()
-    except OSError:
-        return 0
-    return int(dict(line.split(": ") for line in lines)["wchar"])
-
-
-def _variants(
-    tasks: int, workers: int
-) -> Iterator[tuple[str, Callable[[Path], Coroutine[Any, Any, Figures]]]]:
+def measure_all(tasks: int, workers: int, rounds: int, parent: Path) -> dict[str, Figures]:
+    """Every variant in turn, each in a folder of its own; the median round of each by speed."""
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)  # as in an engine's process, for all of them
     few = max(200, tasks // 10)
-    yield "store", lambda folder: bench_store(folder, tasks, workers)
-    yield "store, busy loop", lambda folder: bench_store(folder, few, workers, 0.001)
-    yield "bare group commit", lambda folder: bench_bare_group(folder, tasks, workers)
-    yield "commit each", lambda folder: bench_each(folder, few, workers)
-    yield "aiosqlite, commit each", lambda folder: bench_aiosqlite(folder, few, workers)
-
-
-def measure(tasks: int, workers: int, rounds: int, parent: Path) -> dict[str, Figures]:
-    """Every variant in turn, `rounds` times, each in a folder of its own; the median round of each."""
-    results: dict[str, list[Figures]] = {}
-    for _ in range(rounds):
-        for name, variant in _variants(tasks, workers):
-            with tempfile.TemporaryDirectory(dir=parent, prefix="bench-store-") as folder:
-                results.setdefault(name, []).append(asyncio.run(variant(Path(folder))))
-    return {
-        name: sorted(found, key=lambda figures: figures.tasks_per_s)[len(found) // 2]
-        for name, found in results.items()
+    variants: dict[str, Callable[[Path], Coroutine[Any, Any, Figures]]] = {
+        "store": lambda folder: bench_store(folder, tasks, workers),
+        "store, busy loop": lambda folder: bench_store(folder, few, workers, 0.001),
+        "bare group commit": lambda folder: bench_bare_group(folder, tasks, workers),
+        "commit each": lambda folder: bench_each(folder, few, workers),
+        "aiosqlite, commit each": lambda folder: bench_aiosqlite(folder, few, workers),
     }
 
+    def in_a_folder(variant: Callable[[Path], Coroutine[Any, Any, Figures]]) -> Figures:
+        with measure.folder(parent, "bench-store-") as folder:
+            return asyncio.run(variant(folder))
 
-def table(results: dict[str, Figures]) -> str:
-    """The figures as aligned text."""
-    lines = [
-        f"{'':24}{'tasks':>7}{'tasks/s':>10}{'ratio':>8}{'commits':>9}{'fsync/task':>12}"
-        f"{'CPU µs/task':>13}{'bytes/task':>12}{'p50 ms':>9}{'p99 ms':>9}"
-    ]
-    first = next(iter(results.values()))
-    for name, figures in results.items():
-        ordered = sorted(figures.latencies_ms)
-        lines.append(
-            f"{name:24}{figures.tasks:>7}{figures.tasks_per_s:>10,.0f}"
-            f"{figures.tasks_per_s / first.tasks_per_s:>8.2f}{figures.commits:>9}"
-            f"{figures.commits / figures.tasks:>12.3f}{figures.cpu_s / figures.tasks * 1e6:>13.1f}"
-            f"{figures.written_bytes / figures.tasks:>12,.0f}{statistics.median(ordered):>9.2f}"
-            f"{ordered[int(len(ordered) * 0.99)]:>9.2f}"
-        )
-    return "\n".join(lines)
+    results = measure.in_turn(
+        {name: partial(in_a_folder, variant) for name, variant in variants.items()}, rounds
+    )
+    return {
+        name: measure.median_by(found, lambda figures: figures.tasks_per_s) for name, found in results.items()
+    }
 
 
 def main() -> None:
     """Runs everything and prints the table."""
-    parser = argparse.ArgumentParser(description="What durable checkpoints cost.")
+    parser = measure.arguments("What durable checkpoints cost.")
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--workers", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path.cwd(), help="where the databases are made")
     options = parser.parse_args()
-    print(
-        f"{platform.system()} {platform.release()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}; {options.workers} at once, median of {options.rounds}\n"
+    measure.end_on_signals()
+    if not options.json:
+        print(f"{measure.machine_line()}; {options.workers} at once, median of {options.rounds}\n")
+    results = measure_all(options.tasks, options.workers, options.rounds, options.folder)
+    first = results["store"]
+    document = {
+        name: {
+            "tasks": found.tasks,
+            "tasks_per_s": found.tasks_per_s,
+            "ratio": found.tasks_per_s / first.tasks_per_s,
+            "fsyncs_per_task": found.commits / found.tasks,
+            "cpu_us_per_task": found.spent.cpu_s / found.tasks * 1e6,
+            "written_bytes_per_task": found.spent.written_bytes / found.tasks,
+            "p50_ms": measure.median(found.latencies_ms),
+            "p99_ms": measure.percentile(found.latencies_ms, 0.99),
+        }
+        for name, found in results.items()
+    }
+    rows = [
+        (
+            name,
+            f"{shown['tasks']}",
+            f"{shown['tasks_per_s']:,.0f}",
+            f"{shown['ratio']:.2f}",
+            f"{shown['fsyncs_per_task']:.3f}",
+            f"{shown['cpu_us_per_task']:.1f}",
+            f"{shown['written_bytes_per_task']:,.0f}",
+            f"{shown['p50_ms']:.2f}",
+            f"{shown['p99_ms']:.2f}",
+        )
+        for name, shown in document.items()
+    ]
+    measure.show(
+        ("", "tasks", "tasks/s", "ratio", "fsync/task", "CPU µs/task", "bytes/task", "p50 ms", "p99 ms"),
+        rows,
+        {"benchmark": "store", "variants": document},
+        as_json=options.json,
     )
-    print(table(measure(options.tasks, options.workers, options.rounds, options.folder)))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 #
 #   lock.sh VENV [--upgrade]     keeps the pins that still fit, or takes the newest releases
 #
-# base.txt runs Windlass from a checkout, dev.txt works on it, lock.txt pins the tool that pins.
+# base.txt runs Windlass from a checkout, dev.txt works on it, bench.txt holds what benchmarks are compared
+# with, lock.txt pins the tool that pins.
 # The files hold no address of a package index: where packages come from is the machine's affair.
 set -eu
 
@@ -22,4 +23,5 @@ pin() {
 
 pin base --group build "$@" pyproject.toml
 pin dev --group dev --constraints requirements/base.txt "$@" pyproject.toml
+pin bench --group bench --constraints requirements/dev.txt "$@"
 pin lock --group lock "$@"

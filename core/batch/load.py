@@ -1,4 +1,8 @@
-"""Loads a batch document whole: text → positions → model → references, with every fault at once."""
+"""Loads a batch document whole: text → positions → model → references, with every fault at once.
+
+A batch without faults is remembered by its text for as long as it is among the newest: planning it, starting
+it and explaining a task of it read the same text, and reading takes some 0.2 ms a step.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import hashlib
 import os
 import re
 import stat
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +31,8 @@ from core.model.ids import ENGINE_SERVER
 from core.model.names import refuse_batch_name
 
 LIMITS = Limits()
+REMEMBERED_CHARACTERS = 4 * 1024 * 1024
+"""How much text the batches that are remembered may have together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,44 @@ def load_batch_file(path: Path, look: Look | None = None) -> LoadedBatch:
 
 def load_batch(text: str, file: str, look: Look | None = None) -> LoadedBatch:
     """Loads a batch from its text. Raises InputError with every fault, in source order."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    known = _REMEMBERED.get(file, digest)
+    if known is None:
+        known = _load(text, file, digest, look)
+        _REMEMBERED.keep(known)
+    return known
+
+
+class _Remembered:
+    """The newest loaded batches, by file and digest. They are never changed, so callers may share them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._batches: OrderedDict[tuple[str, str], LoadedBatch] = OrderedDict()
+        self._characters = 0
+
+    def get(self, file: str, digest: str) -> LoadedBatch | None:
+        with self._lock:
+            found = self._batches.get((file, digest))
+            if found is not None:
+                self._batches.move_to_end((file, digest))
+            return found
+
+    def keep(self, loaded: LoadedBatch) -> None:
+        with self._lock:
+            if (loaded.file, loaded.digest) in self._batches or len(loaded.text) > REMEMBERED_CHARACTERS:
+                return
+            self._batches[loaded.file, loaded.digest] = loaded
+            self._characters += len(loaded.text)
+            while self._characters > REMEMBERED_CHARACTERS:
+                _, oldest = self._batches.popitem(last=False)
+                self._characters -= len(oldest.text)
+
+
+_REMEMBERED = _Remembered()
+
+
+def _load(text: str, file: str, digest: str, look: Look | None) -> LoadedBatch:
     document = read(text, file, LIMITS)
     faults = list(document.faults)
     data = document.data()
@@ -83,7 +129,6 @@ def load_batch(text: str, file: str, look: Look | None = None) -> LoadedBatch:
     faults += _name_faults(document, data)
     if batch is not None:
         faults += reference_faults(batch, document)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
     if faults and batch is not None and look is not None:
         faults += look(LoadedBatch(batch, text, file, digest, document))
     if faults:

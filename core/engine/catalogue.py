@@ -60,29 +60,8 @@ class Catalogue:
 
     async def server_infos(self, holds: Mapping[str, int], *, refresh: bool) -> Sequence[ServerInfo]:
         """Every server with where it is reached and which run holds it."""
-        from core.ssh.options import resolve
-
         inventory = await self.inventory(refresh=refresh)
-        infos = []
-        for server in inventory.servers:
-            reached = resolve(server)
-            infos.append(
-                ServerInfo(
-                    name=server.name,
-                    provider=server.provider,
-                    address=reached.address,
-                    port=reached.port,
-                    user=reached.user,
-                    groups=server.groups,
-                    labels=server.labels,
-                    state=server.state.value,
-                    source=server.source,
-                    note=server.note,
-                    held_by=holds.get(server.name),
-                    options_ignored=tuple(reached.ignored),
-                )
-            )
-        return infos
+        return await asyncio.to_thread(_infos, inventory.servers, holds)
 
     async def start_servers(self, names: Sequence[str]) -> Sequence[str]:
         """Starts servers through their providers."""
@@ -218,6 +197,32 @@ class Catalogue:
         """Lets the providers go; servers go on."""
         if self._inventory is not None:
             await self._inventory.close()
+
+
+def _infos(servers: Sequence[Server], holds: Mapping[str, int]) -> list[ServerInfo]:
+    """Servers with where they are reached; off the loop, since ssh_config files are read for it."""
+    from core.ssh.options import resolve
+
+    infos = []
+    for server in servers:
+        reached = resolve(server)
+        infos.append(
+            ServerInfo(
+                name=server.name,
+                provider=server.provider,
+                address=reached.address,
+                port=reached.port,
+                user=reached.user,
+                groups=server.groups,
+                labels=server.labels,
+                state=server.state.value,
+                source=server.source,
+                note=server.note,
+                held_by=holds.get(server.name),
+                options_ignored=tuple(reached.ignored),
+            )
+        )
+    return infos
 
 
 def _reached(servers: Sequence[Server]) -> tuple[dict[str, str], list[str]]:

@@ -41,7 +41,17 @@ class GraphStep:
 class Graph:
     """Steps, servers and tasks. Immutable once built."""
 
-    __slots__ = ("_positions", "dependents", "first", "server_of", "servers", "step_of", "steps", "tasks")
+    __slots__ = (
+        "_keys",
+        "_positions",
+        "dependents",
+        "first",
+        "server_of",
+        "servers",
+        "step_of",
+        "steps",
+        "tasks",
+    )
 
     def __init__(self, servers: Sequence[str], steps: Sequence[GraphStep]) -> None:
         self.servers = tuple(servers)
@@ -61,6 +71,7 @@ class Graph:
             self.step_of.extend([number] * len(key))
             self.server_of.extend(key)
         self.tasks = len(self.step_of)
+        self._keys: list[TaskKey | None] = [None] * self.tasks  # made when first asked for
         dependents: list[list[tuple[int, GraphNeed]]] = [[] for _ in self.steps]
         for number, step in enumerate(self.steps):
             for need in step.needs:
@@ -78,7 +89,11 @@ class Graph:
 
     def key(self, task: int) -> TaskKey:
         """The identity of a task."""
-        return TaskKey(self.steps[self.step_of[task]].name, self.servers[self.server_of[task]])
+        key = self._keys[task]
+        if key is None:
+            key = TaskKey(self.steps[self.step_of[task]].name, self.servers[self.server_of[task]])
+            self._keys[task] = key
+        return key
 
     def index(self, key: TaskKey) -> int | None:
         """The index of a task by its identity, None where there is no such task."""

@@ -51,21 +51,7 @@ async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Calla
         )
     snapshot = Snapshot.from_document(stored.batch_text, stored.file, stored.document)
     row = await store.reader.run_columns(number)
-    records = [
-        TaskRecord(
-            state=state.state,
-            attempt=state.attempt,
-            budget=state.attempts,
-            undo=state.undo,
-            undo_attempt=state.undo_attempt,
-            handed_over=state.handed_over,
-            may_have_run=state.may_have_run,
-            when_holds=state.when_holds,
-            started=state.state is TaskState.RUNNING,
-            verify_exit=state.exit_status if state.phase is Phase.VERIFY else None,
-        )
-        for state in await store.reader.states(number)
-    ]
+    records = await _records(store, number)
     book = Book(
         number,
         info.run_id,
@@ -82,6 +68,28 @@ async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Calla
     for index, name, value in await store.reader.registered(number):
         inputs.contexts.register(book.graph.key(index).server, name, value)
     return Run(book, snapshot, inputs, partial(make_executor, info.run_id))
+
+
+async def _records(store: Store, number: int) -> list[TaskRecord]:
+    """Every task of a run, read page by page: rows and records of a large run are never all here together."""
+    records: list[TaskRecord] = []
+    while page := await store.reader.states(number, after=len(records) - 1):
+        records += [
+            TaskRecord(
+                state=stored.state,
+                attempt=stored.attempt,
+                budget=stored.attempts,
+                undo=stored.undo,
+                undo_attempt=stored.undo_attempt,
+                handed_over=stored.handed_over,
+                may_have_run=stored.may_have_run,
+                when_holds=stored.when_holds,
+                started=stored.state is TaskState.RUNNING,
+                verify_exit=stored.exit_status if stored.phase is Phase.VERIFY else None,
+            )
+            for stored in page
+        ]
+    return records
 
 
 async def settle(run: Run, store: Store) -> None:

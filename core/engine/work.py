@@ -24,6 +24,8 @@ DEFAULT_UPLOAD_TIMEOUT_S = 600.0
 
 def environment(batch: Batch, step: Step, context: Mapping[str, Any]) -> dict[str, str]:
     """The environment of a step's commands: the batch's, then the step's, rendered."""
+    if not batch.env and not step.env:
+        return {}
     return {name: compile_text(value).render(context) for name, value in {**batch.env, **step.env}.items()}
 
 

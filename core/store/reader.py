@@ -41,6 +41,10 @@ from core.store.records import OpenAttempt, StoredSnapshot, StoredTask
 from core.store.schema import VERSION
 
 PAGE_OUTPUT_BYTES = 1024 * 1024
+PAGE_STATES = 10_000
+TASK_STATES = {state.value: state for state in TaskState}
+PHASES = {phase.value: phase for phase in Phase}
+UNDO_STATES = {state.value: state for state in UndoState}
 
 MIDDLE = """
 SELECT max(CASE WHEN kept <= ? THEN end END), min(CASE WHEN kept > ? THEN start END)
@@ -288,36 +292,44 @@ class StoreReader:
         )
         return _task(row) if row else None
 
-    async def states(self, number: int) -> list[StoredTask]:
-        """Every task of a run by index, as a new engine needs them."""
-        last_undo: dict[int, int] = {}
-        handed: set[int] = set()
-        for index, purpose, attempt, outcome in await self.rows(
-            "SELECT idx, purpose, attempt, outcome FROM attempts WHERE run = ?", [number]
-        ):
-            if purpose == Purpose.UNDO.value:
-                last_undo[index] = max(last_undo.get(index, 0), attempt)
-            elif outcome != "not started":
-                handed.add(index)
+    async def states(self, number: int, *, after: int = -1, limit: int = PAGE_STATES) -> list[StoredTask]:
+        """Tasks of a run by index, as a new engine needs them: those behind `after`, a page of them."""
+        rows = await self.rows(
+            "SELECT t.idx, t.state, t.phase, t.attempt, t.attempts, t.exit_status, t.undo, t.may_have_run, "
+            "t.when_holds, "
+            "(SELECT max(a.attempt) FROM attempts a WHERE a.run = t.run AND a.idx = t.idx AND a.purpose = 'undo'), "
+            "EXISTS (SELECT 1 FROM attempts a WHERE a.run = t.run AND a.idx = t.idx AND a.purpose <> 'undo' "
+            "AND a.outcome <> 'not started') "
+            "FROM tasks t WHERE t.run = ? AND t.idx > ? ORDER BY t.idx LIMIT ?",
+            [number, after, limit],
+        )
         return [
             StoredTask(
-                index=row[0],
-                state=TaskState(row[1]),
-                phase=Phase(row[2]) if row[2] else None,
-                attempt=row[3],
-                attempts=row[4],
-                exit_status=row[5],
-                undo=UndoState(row[6]),
-                undo_attempt=last_undo.get(row[0], 0),
-                may_have_run=bool(row[7]),
-                when_holds=bool(row[8]),
-                handed_over=row[0] in handed,
+                index,
+                TASK_STATES[state],
+                PHASES[phase] if phase else None,
+                attempt,
+                attempts,
+                exit_status,
+                UNDO_STATES[undo],
+                undo_attempt or 0,
+                bool(may_have_run),
+                bool(when_holds),
+                bool(handed_over),
             )
-            for row in await self.rows(
-                "SELECT idx, state, phase, attempt, attempts, exit_status, undo, may_have_run, when_holds FROM tasks "
-                "WHERE run = ? ORDER BY idx",
-                [number],
-            )
+            for (
+                index,
+                state,
+                phase,
+                attempt,
+                attempts,
+                exit_status,
+                undo,
+                may_have_run,
+                when_holds,
+                undo_attempt,
+                handed_over,
+            ) in rows
         ]
 
     async def open_attempts(self, number: int) -> list[OpenAttempt]:

@@ -59,9 +59,9 @@ class StoredSnapshot:
     document: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredTask:
-    """What a new engine needs of one task."""
+    """What a new engine needs of one task. (Not frozen: a large run has very many, and that costs time.)"""
 
     index: int
     state: TaskState

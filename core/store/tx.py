@@ -1,16 +1,18 @@
-"""What one transaction changes: a list of statements and of events, built on the event loop.
+"""What one transaction changes: lists of rows, statements and events, built on the event loop.
 
-Building costs no database work. The writer gives events their sequence numbers and executes the
-statements in the order in which they were put in; either all of it becomes durable or nothing.
+Building costs no database work. The writer gives events their sequence numbers and writes the changes so
+that they mean what their order says: `many`, output, statements, then tasks and attempts, of which each
+row's last change counts. Either all of it becomes durable or nothing.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
+
+from pydantic_core import to_json
 
 from core.model.states import Asked, Purpose, RunState, Stream
 from core.store.output import Piece
@@ -18,22 +20,14 @@ from core.store.records import NewRun, NewStep, NewTask
 
 Parameters = Sequence[Any]
 
-INTENT = (
-    "INSERT INTO attempts (run, idx, purpose, attempt, intent, digest, boot_id, folder) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
-ATTEMPT_ENDED = (
-    "UPDATE attempts SET ended = ?, outcome = ?, exit_status = ?, signal = ?, why = ?, evidence = ? "
-    "WHERE run = ? AND idx = ? AND purpose = ? AND attempt = ?"
-)
 REGISTERED = "INSERT OR REPLACE INTO registered (run, idx, name, value, sensitive) VALUES (?, ?, ?, ?, ?)"
 SERVER_FACTS = "INSERT OR REPLACE INTO server_facts (server, time, supervised, notes) VALUES (?, ?, ?, ?)"
 EMPTY_DATA: Mapping[str, Any] = {}
 
 
 def encode(value: Any) -> str:
-    """JSON as it is stored: compact, text as it is."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """JSON as it is stored: compact, text as it is. Raises ValueError for what JSON cannot hold."""
+    return to_json(value).decode()
 
 
 @cache
@@ -45,13 +39,16 @@ def _update(table: str, columns: tuple[str, ...], where: str) -> str:
 class Tx:
     """One transaction in the making; used once."""
 
-    __slots__ = ("events", "many", "output_pieces", "statements")
+    __slots__ = ("attempts", "events", "many", "output_pieces", "statements", "tasks")
 
     def __init__(self) -> None:
-        self.statements: list[tuple[str, Parameters]] = []
-        self.many: list[tuple[str, list[Parameters]]] = []
+        self.tasks: list[tuple[int, int, dict[str, Any]]] = []
+        self.attempts: list[tuple[bool, tuple[int, int, str, int], tuple[Any, ...]]] = []
         self.events: list[tuple[Any, ...]] = []
-        self.output_pieces: list[Piece] = []
+        # Most transactions hold none of these.
+        self.statements: tuple[tuple[str, Parameters], ...] = ()
+        self.many: tuple[tuple[str, list[Parameters]], ...] = ()
+        self.output_pieces: tuple[Piece, ...] = ()
 
     def event(
         self,
@@ -69,12 +66,12 @@ class Tx:
 
     def run(self, number: int, **columns: Any) -> None:
         """Changes columns of a run."""
-        self.statements.append((_update("runs", tuple(columns), "number = ?"), (*columns.values(), number)))
+        sql = _update("runs", tuple(columns), "number = ?")
+        self.statements += ((sql, (*columns.values(), number)),)
 
     def task(self, run: int, index: int, **columns: Any) -> None:
         """Changes columns of a task."""
-        sql = _update("tasks", tuple(columns), "run = ? AND idx = ?")
-        self.statements.append((sql, (*columns.values(), run, index)))
+        self.tasks.append((run, index, columns))
 
     def intent(
         self,
@@ -87,13 +84,12 @@ class Tx:
         folder: str = "",
     ) -> None:
         """Records that an attempt is about to be handed over, and where its record will be."""
-        self.statements.append(
-            (INTENT, (run, index, purpose.value, attempt, time.time(), digest, boot_id, folder))
-        )
+        key = (run, index, purpose.value, attempt)
+        self.attempts.append((False, key, (time.time(), digest, boot_id, folder)))
 
     def server_facts(self, server: str, *, supervised: bool, notes: Sequence[str]) -> None:
         """Keeps what a session learnt about a server, for the next plan."""
-        self.statements.append((SERVER_FACTS, (server, time.time(), supervised, encode(list(notes)))))
+        self.statements += ((SERVER_FACTS, (server, time.time(), supervised, encode(list(notes)))),)
 
     def attempt_ended(
         self,
@@ -110,7 +106,7 @@ class Tx:
     ) -> None:
         """Records how an attempt ended."""
         values = (time.time(), outcome, exit_status, signal, why, evidence)
-        self.statements.append((ATTEMPT_ENDED, (*values, run, index, purpose.value, attempt)))
+        self.attempts.append((True, (run, index, purpose.value, attempt), values))
 
     def output(
         self,
@@ -123,25 +119,24 @@ class Tx:
         data: bytes,
     ) -> None:
         """Stores a piece of output, within what is kept for each attempt and stream."""
-        self.output_pieces.append(Piece(run, index, purpose, attempt, stream, start, data))
+        self.output_pieces += (Piece(run, index, purpose, attempt, stream, start, data),)
 
     def registered(self, run: int, index: int, name: str, value: Mapping[str, Any], sensitive: bool) -> None:
         """Stores the result that a task registered."""
-        self.statements.append((REGISTERED, (run, index, name, encode(value), sensitive)))
+        self.statements += ((REGISTERED, (run, index, name, encode(value), sensitive)),)
 
     def hold(self, run: int, servers: Sequence[str]) -> None:
         """Lets a run hold servers while it is open."""
-        self.many.append(
-            ("INSERT OR IGNORE INTO holds (server, run) VALUES (?, ?)", [(name, run) for name in servers])
-        )
+        sql = "INSERT OR IGNORE INTO holds (server, run) VALUES (?, ?)"
+        self.many += ((sql, [(name, run) for name in servers]),)
 
     def release(self, run: int) -> None:
         """Gives back every server that a run holds."""
-        self.statements.append(("DELETE FROM holds WHERE run = ?", (run,)))
+        self.statements += (("DELETE FROM holds WHERE run = ?", (run,)),)
 
     def create_run(self, run: NewRun, steps: Sequence[NewStep], tasks: Sequence[NewTask]) -> None:
         """A new run with its snapshot, steps and tasks, all waiting."""
-        self.many += [
+        self.many += (
             (
                 "INSERT INTO runs (number, run_id, batch, path, state, asked, actor, created, tasks, servers, "
                 "params, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -175,4 +170,4 @@ class Tx:
                 "INSERT INTO tasks (run, idx, step, server, attempts) VALUES (?, ?, ?, ?, ?)",
                 [(run.number, t.index, t.step, t.server, t.attempts) for t in tasks],
             ),
-        ]
+        )

@@ -15,7 +15,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import Fenced, StoreError
@@ -23,19 +22,14 @@ from core.model.events import Event
 from core.store.database import locked_or_broken
 from core.store.output import OutputBudget
 from core.store.reserve import Reserve
+from core.store.rows import EVENT_COLUMNS, Gathered, insert
 from core.store.tx import Tx, encode
 
 GROUP_AT_MOST = 2000
-INSERT_EVENT = (
-    "INSERT INTO events (seq, type, run, step, server, attempt, actor, time, data) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 
 
-@dataclass(slots=True)
-class _Job:
-    tx: Tx
-    future: asyncio.Future[None] | None
+_Job = tuple[Tx, "asyncio.Future[None] | None"]
+"""A transaction, and what tells whoever waits for it."""
 
 
 class Writer:
@@ -81,13 +75,13 @@ class Writer:
         if self._closed:
             future.set_exception(StoreError("the store is closed"))
         else:
-            self._jobs.put(_Job(tx, future))
+            self._jobs.put((tx, future))
         return future
 
     def post(self, tx: Tx) -> None:
         """Queues a transaction that nobody waits for; a failure goes to `on_failure`."""
         if not self._closed:
-            self._jobs.put(_Job(tx, None))
+            self._jobs.put((tx, None))
 
     async def close(self) -> None:
         """Commits what is queued and ends the thread."""
@@ -135,7 +129,7 @@ class Writer:
             if failure.final:
                 self._break(group, failure.error)
             elif len(group) == 1:
-                unheard = failure.error if group[0].future is None else None
+                unheard = failure.error if group[0][1] is None else None
                 self._tell([], group, failure.error, unheard)
             else:
                 for job in group:
@@ -157,21 +151,24 @@ class Writer:
                     hint="this engine writes nothing more; look at the runs from the other one",
                 )
             now = self._now()
-            for job in group:
-                tx = job.tx
-                for sql, rows in tx.many:
-                    self._connection.executemany(sql, rows)
-                for piece in tx.output_pieces:
-                    self._budget.write(self._connection, piece)
-                for sql, parameters in tx.statements:
-                    execute(sql, parameters)
+            gathered, told = Gathered(), []
+            for tx, _ in group:
+                if tx.many or tx.statements or tx.output_pieces:
+                    gathered.write(self._connection)
+                    for sql, rows in tx.many:
+                        self._connection.executemany(sql, rows)
+                    for piece in tx.output_pieces:
+                        self._budget.write(self._connection, piece)
+                    for sql, parameters in tx.statements:
+                        execute(sql, parameters)
+                gathered.add(self._connection, tx.tasks, tx.attempts)
                 for type_, run, step, server, attempt, actor, data in tx.events:
                     seq += 1
-                    execute(
-                        INSERT_EVENT,
-                        (seq, type_, run, step, server, attempt, actor, now, encode(data) if data else "{}"),
-                    )
+                    text = encode(data) if data else "{}"
+                    told.append((seq, type_, run, step, server, attempt, actor, now, text))
                     events.append(Event(seq, type_, run, step, server, attempt, actor, now, data))
+            gathered.write(self._connection)
+            insert(self._connection, "events", EVENT_COLUMNS, told)
             execute("COMMIT")
         except BaseException as error:
             self._budget.forget()
@@ -224,8 +221,7 @@ class Writer:
             self.announced_seq = events[-1].seq
             if self.on_events is not None:
                 self.on_events(events)
-        for job in group:
-            future = job.future
+        for _, future in group:
             if future is None or future.done():
                 continue
             if error is None:

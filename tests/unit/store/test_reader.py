@@ -211,6 +211,16 @@ async def test_attempts_and_what_recovery_reads(store: Store) -> None:
     assert (states[2].undo, states[2].may_have_run, states[2].exit_status) == (UndoState.UNDOING, True, 0)
 
 
+async def test_states_come_in_pages(store: Store) -> None:
+    await new_run(store)
+    whole = await store.reader.states(1)
+    assert [task.index for task in whole] == list(range(6))
+    first = await store.reader.states(1, limit=4)
+    rest = await store.reader.states(1, after=first[-1].index, limit=4)
+    assert first + rest == whole
+    assert await store.reader.states(1, after=5) == []
+
+
 async def test_an_attempt_can_be_opened_once_only(store: Store) -> None:
     await new_run(store)
     for fails in (False, True):
