@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import Fenced, StoreError
+from core.errors import DiskFull, Fenced, StoreError
 from core.model.events import Event
 from core.store.database import locked_or_broken
 from core.store.output import OutputBudget
@@ -57,7 +57,7 @@ class Writer:
         self.announced_seq = last_seq
         self._now = now
         self._budget = OutputBudget()
-        self._reserve = Reserve(path.with_name("reserve"))
+        self.reserve = Reserve(path.with_name("reserve"))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._closed = False
@@ -74,6 +74,11 @@ class Writer:
     def queue_depth(self) -> int:
         """Transactions waiting to be committed."""
         return self._jobs.qsize()
+
+    @property
+    def broken(self) -> bool:
+        """True when nothing more can be written."""
+        return self._broken is not None
 
     def commit(self, tx: Tx) -> asyncio.Future[None]:
         """Queues a transaction; the future is done when it is durable. It raises Fenced or StoreError."""
@@ -124,7 +129,7 @@ class Writer:
         try:
             events = self._transact(group)
         except _Failure as failure:
-            if failure.full and self._reserve.release():
+            if failure.full and self.reserve.release():
                 try:
                     events = self._transact(group)
                 except _Failure as again:
@@ -187,7 +192,7 @@ class Writer:
         if isinstance(error, StoreError):
             return error
         if _is_full(error):
-            return StoreError(
+            return DiskFull(
                 f"no space left for {self._path}", hint="free some space on that disk, then resume the run"
             )
         if isinstance(error, sqlite3.OperationalError):
