@@ -7,6 +7,7 @@ who holds it, for people and for a take-over; the lock alone decides.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import getpass
 import json
@@ -63,7 +64,11 @@ class Lease:
             "pid_namespace": processes.pid_namespace(),
             "since": time.time(),
         }
-        write_atomically(state_dir / OWNER_NAME, json.dumps(info).encode())
+        try:
+            _write_info(state_dir / OWNER_NAME, json.dumps(info).encode())
+        except BaseException:
+            os.close(descriptor)
+            raise
         return cls(descriptor)
 
     def release(self) -> None:
@@ -107,6 +112,28 @@ def _open_lock(state_dir: Path) -> int:
         return os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StoreError(f"{state_dir / LOCK_NAME} cannot be opened: {error.strerror or error}") from error
+
+
+def _write_info(path: Path, content: bytes) -> None:
+    """Writes who owns the workspace. On a full disk the old name is overwritten in its place, and else taken away:
+    a wrong name is worse than none. Raises StoreError.
+    """
+    try:
+        write_atomically(path, content)
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            if os.pwrite(descriptor, content, 0) < len(content):
+                raise OSError(errno.ENOSPC, "no space left")
+            os.ftruncate(descriptor, len(content))
+        except OSError:
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
 
 
 def _read_info(state_dir: Path) -> OwnerInfo | None:

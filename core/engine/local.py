@@ -27,7 +27,7 @@ from core.model.ids import TaskKey, new_run_id
 from core.model.states import OPEN_RUNS, Asked, Decision, RunState
 from core.model.views import OwnerInfo, RunInfo
 from core.store.records import NewRun, NewStep, NewTask
-from core.store.reserve import RESERVE_BYTES
+from core.store.reserve import NEEDED_BYTES
 from core.store.store import Store
 from core.store.tx import Tx
 from core.workspace.folder import Workspace
@@ -405,7 +405,7 @@ class LocalEngine(ReadingEngine):
         if not self._store.reserve.restore():
             raise DiskFull(
                 f"the disk of {self._workspace.state_dir} is full: nothing starts",
-                hint=f"free at least {RESERVE_BYTES >> 20} MiB there, then try again; "
+                hint=f"free at least {NEEDED_BYTES >> 20} MiB there, then try again; "
                 "what was in flight is recorded, and pausing, cancelling and looking still work",
             )
         self._full = False

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from core.errors import StoreCorrupt, StoreError, StoreNewer
+from core.errors import DiskFull, StoreCorrupt, StoreError, StoreNewer
 from core.store.backups import backup, newest_good
 from core.store.filesystem import refuse_network
 from core.store.locks import lock_holders, named
@@ -129,4 +129,19 @@ def locked_or_broken(path: Path, error: sqlite3.OperationalError) -> StoreError:
             f"{path} has been locked by another program for {BUSY_TIMEOUT_S:g} s{by}",
             hint="end that program, or wait until it has finished, and try again",
         )
+    if is_full(error):
+        return DiskFull(f"no space left for {path}", hint="free some space on that disk, then resume the run")
     return StoreError(f"{path}: {error}")
+
+
+def is_full(error: BaseException) -> bool:
+    """True for what SQLite says when the disk has no space left."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and code is not None
+        and (
+            (code & 0xFF) == sqlite3.SQLITE_FULL
+            or code in (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE)
+        )
+    )

@@ -12,7 +12,11 @@ import os
 import threading
 from pathlib import Path
 
+RESERVE_NAME = "reserve"
 RESERVE_BYTES = 16 * 1024 * 1024
+MARGIN_BYTES = 4 * 1024 * 1024
+"""Must be free beside the reserve: a disk on which the reserve takes the last byte is a full one."""
+NEEDED_BYTES = RESERVE_BYTES + MARGIN_BYTES
 
 
 class Reserve:
@@ -44,6 +48,8 @@ class Reserve:
         try:
             if self._path.is_file() and self._path.stat().st_size >= RESERVE_BYTES:
                 return True
+            if _free_bytes(self._path.parent) < NEEDED_BYTES:
+                return False
             descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:
             return False
@@ -59,3 +65,15 @@ class Reserve:
         finally:
             os.close(descriptor)
         return True
+
+
+def make_room(path: Path) -> None:
+    """Gives the reserve back where the disk is so full that the database could not even be opened."""
+    with contextlib.suppress(OSError):
+        if _free_bytes(path.parent) < MARGIN_BYTES:
+            path.unlink()
+
+
+def _free_bytes(folder: Path) -> int:
+    told = os.statvfs(folder)
+    return told.f_bavail * told.f_frsize

@@ -20,7 +20,7 @@ from core.store.database import locked_or_broken, open_database
 from core.store.filesystem import refuse_network
 from core.store.incarnation import Taken, Witness, take_epoch, write_witness
 from core.store.reader import StoreReader
-from core.store.reserve import Reserve
+from core.store.reserve import RESERVE_NAME, Reserve, make_room
 from core.store.tx import Tx
 from core.store.writer import Writer
 
@@ -52,6 +52,7 @@ class Store:
         know of this opening. Raises StoreNewer, StoreCorrupt, StoreError.
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_room(path.with_name(RESERVE_NAME))
         connection = await asyncio.to_thread(open_database, path)
         try:
             kept = await asyncio.to_thread(backup_daily, connection, path)
