@@ -12,8 +12,8 @@ COMPANIONS = ("", "-wal", "-shm")
 
 
 def lock_holders(path: Path) -> list[int]:
-    """Pids of other processes that hold locks on the database or its companions; where the kernel does not
-    say whose a lock is, those that have the files open.
+    """Pids of other processes that keep a writer out: those that hold write locks on the database or its
+    companions, else read locks; where the kernel does not say whose a lock is, those that have the files open.
     """
     inodes = set()
     for suffix in COMPANIONS:
@@ -23,17 +23,19 @@ def lock_holders(path: Path) -> list[int]:
         lines = Path("/proc/locks").read_text().splitlines()
     except OSError:
         return []
-    found, nameless = set(), False
+    found: dict[str, set[int]] = {"WRITE": set(), "READ": set()}
+    nameless = False
     for line in lines:
         fields = line.split()
         with contextlib.suppress(ValueError, IndexError):
-            start = fields.index("WRITE") if "WRITE" in fields else fields.index("READ")
+            kind = "WRITE" if "WRITE" in fields else "READ"
+            start = fields.index(kind)
             pid, inode = int(fields[start + 1]), int(fields[start + 2].rsplit(":", 1)[1])
             if inode in inodes and pid != os.getpid():
                 nameless = nameless or pid <= 0
-                found.add(pid)
-    found = {pid for pid in found if pid > 0}
-    return sorted(found or (_having_open(inodes) if nameless else set()))
+                if pid > 0:
+                    found[kind].add(pid)
+    return sorted(found["WRITE"] or found["READ"] or (_having_open(inodes) if nameless else set()))
 
 
 def named(pids: list[int]) -> str:

@@ -15,6 +15,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def plant_statements(fault: str, argument: str) -> None:
                 die()
         elif sql.startswith("COMMIT" if fault == "freeze-commit" else "BEGIN") and file.exists():
             file.rename(file.with_suffix(".frozen"))
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this very thread: one that is sent to the process stops it a moment later.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     def watched(path: Path, **options: Any) -> sqlite3.Connection:
         connection = connect(path, **options)
