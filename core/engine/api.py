@@ -216,6 +216,13 @@ class Engine(Protocol):
         """Stored output in the order it came; `after` is the cursor of the last page, `tail_bytes` the newest only."""
         ...
 
+    async def batch_changes(self, run: int) -> str:
+        """How the batch file on disk differs from the text that the run was made from, as a unified diff.
+
+        "" where it does not, or where the run was made from no file. A run goes on from its stored text.
+        """
+        ...
+
     async def explain(self, run: int, task: TaskKey) -> Explanation:
         """Why a task stands where it stands: what it waits for, what is certain, what is not."""
         ...

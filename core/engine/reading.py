@@ -159,6 +159,16 @@ class ReadingEngine:
             run, task, purpose=purpose, attempt=attempt, stream=stream, tail_bytes=tail_bytes, after=after
         )
 
+    async def batch_changes(self, run: int) -> str:
+        """See Engine.batch_changes."""
+        from core.batch.changes import changes
+
+        await self.run(run)
+        stored = await self._reader.snapshot(run)
+        if stored is None:
+            return ""
+        return await asyncio.to_thread(changes, stored.batch_text, stored.file, self._workspace.path)
+
     async def explain(self, run: int, task: TaskKey) -> Explanation:
         """See Engine.explain."""
         from core.batch.needs import effective_needs
