@@ -160,5 +160,6 @@ def _user() -> str:
 
 
 def _age(seconds: float) -> str:
+    seconds = max(0.0, seconds)  # the clock may have been set back since
     minutes = int(seconds // 60)
-    return f"for {minutes} min" if minutes else f"for {max(0, int(seconds))} s"
+    return f"for {minutes} min" if minutes else f"for {int(seconds)} s"
