@@ -34,8 +34,8 @@ from core.model.states import OPEN_RUNS, Phase, RunState, TaskState, UndoState
 
 COPIED = "copied"
 RESTORED = "restored"
-RECORDS_ON_SERVERS = ("folders",)
-"""Tables that say what lies on servers; in a new incarnation they are emptied."""
+RECORDS_ON_SERVERS = (("attempts", "folder"),)
+"""Columns (table, column) that say what lies on servers; in a new incarnation they become ''."""
 
 LOST = {
     COPIED: "this workspace is a copy: the original may still carry this run on, and what ran since the copy was "
@@ -249,12 +249,12 @@ def adopt(
 def forget_records(connection: sqlite3.Connection) -> None:
     """Forgets what lies on servers: those records are the original's, neither adopted nor swept from here.
 
-    The tables are RECORDS_ON_SERVERS; one that this schema does not have is passed over.
+    A column of RECORDS_ON_SERVERS that this schema does not have is passed over.
     """
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    for table in RECORDS_ON_SERVERS:
-        if table in there:
-            connection.execute(f"DELETE FROM {table}")
+    for table, column in RECORDS_ON_SERVERS:
+        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if column in columns:
+            connection.execute(f"UPDATE {table} SET {column} = '' WHERE {column} <> ''")
 
 
 def _doubt_tasks(connection: sqlite3.Connection, log: _Log, run: int, how: str) -> None:
