@@ -6,7 +6,7 @@ are UTC in RFC 3339 with milliseconds, or null; readers ignore keys they do not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         AttemptInfo,
         Explanation,
         OutputChunk,
+        OwnerInfo,
         Plan,
         RunInfo,
         ServerInfo,
         StepInfo,
         TaskInfo,
+        WorkspaceInfo,
     )
 
 Form = dict[str, Any]
@@ -274,4 +276,35 @@ def plan(info: Plan) -> Form:
         "irreversible": list(info.irreversible),
         "warnings": list(info.warnings),
         "held": dict(info.held),
+    }
+
+
+def engine(info: WorkspaceInfo, process: str, runs: Sequence[int]) -> Form:
+    """Who owns a workspace; `process` says what the owner does."""
+    owner = info.owner
+    return {
+        "type": "engine",
+        "workspace": info.path,
+        "owned": owner is not None,
+        "pid": owner.pid if owner else None,
+        "user": owner.user if owner else None,
+        "host": owner.host if owner else None,
+        "since": moment(owner.since) if owner else None,
+        "process": process or None,
+        "runs": list(runs),
+        "incarnation": info.incarnation,
+        "last_seq": info.last_seq,
+    }
+
+
+def take_over(owner: OwnerInfo, waited_s: float, runs: Sequence[int]) -> Form:
+    """An owner that was killed, and the runs that it had at work."""
+    return {
+        "type": "take_over",
+        "pid": owner.pid,
+        "user": owner.user,
+        "host": owner.host,
+        "since": moment(owner.since),
+        "waited_s": round(waited_s, 3),
+        "runs": list(runs),
     }

@@ -6,6 +6,7 @@ The one module of the command line that may import the terminal interface, and o
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cli.actor import actor
 from cli.options import workspace_folder
+from cli.terminal import clean, paint, say
 
 if TYPE_CHECKING:
     from core.engine.api import Engine
@@ -21,17 +23,25 @@ T = TypeVar("T")
 
 
 def perform(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's work to its end."""
-    return asyncio.run(work)
+    """Runs a command's work to its end, in a loop whose clock counts sleep."""
+    from core.clock import UptimeLoop
+
+    with asyncio.Runner(loop_factory=UptimeLoop) as runner:
+        return runner.run(work)
 
 
 @asynccontextmanager
 async def owner(folder: Path | None = None) -> AsyncIterator[Engine]:
-    """The engine of a workspace (the one the command names), in this process. Raises WorkspaceOwned."""
+    """The engine of a workspace (the one the command names), in this process. Raises WorkspaceOwned.
+
+    What the operator must know of this opening is told on stderr.
+    """
     from core.engine.open import open_engine
 
     engine = await open_engine(workspace_folder() if folder is None else folder, actor=actor())
     try:
+        for notice in (await engine.workspace()).notices:
+            say(f"{paint('warning:', 'warning', sys.stderr)} {clean(notice)}")
         yield engine
     finally:
         await engine.close()
@@ -60,6 +70,7 @@ async def interface(folder: Path, *, batch: str | None = None, notice: str = "")
     except WorkspaceOwned:
         engine = await open_reader(folder)
     try:
-        return await run_app(engine, actor=actor(), start_batch=batch, started_notice=notice)
+        told = " ".join(filter(None, (notice, *(await engine.workspace()).notices)))
+        return await run_app(engine, actor=actor(), start_batch=batch, started_notice=told)
     finally:
         await engine.close()

@@ -68,6 +68,16 @@ def parse_params(ctx: click.Context, parameter: click.Parameter, value: tuple[st
     return params
 
 
+def parse_cursor(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
+    """A position in the event log, `SEQ` or `INCARNATION:SEQ`, as the incarnation ("" for any) and the number."""
+    incarnation, _, number = value.rpartition(":")
+    if not (number.isascii() and number.isdigit()) or len(number) > 18:
+        raise click.BadParameter(
+            f"{value!r} is not of the form SEQ or INCARNATION:SEQ", ctx=ctx, param=parameter
+        )
+    return incarnation, int(number)
+
+
 def follow_options(function: F) -> F:
     """`--json`, `--output` and `--in-doubt`, given to the command as one `how` (a `cli.follow.Following`)."""
 

@@ -14,6 +14,9 @@ TABLE = {
     ),
     "logs": Lazy("cli.runs_logs:logs", "Print what tasks printed.", "Look"),
     "watch": Lazy("cli.runs_read:watch", "Follow a run live, whoever executes it.", "Look"),
+    "diff": Lazy(
+        "cli.runs_diff:diff", "Show how a batch file differs from what a run was made from.", "Look"
+    ),
     "wait": Lazy("cli.runs_read:wait", "Wait until a run ends; end with its status.", "Look"),
     "resume": Lazy("cli.runs_change:resume", "Carry on a paused or interrupted run.", "Act"),
     "retry": Lazy("cli.runs_change:retry", "Open failed tasks again and carry on.", "Act"),

@@ -39,9 +39,11 @@ def resume(run: int | None, how: Following) -> Exit:
 async def _resume(number: int | None, how: Following) -> Exit:
     from cli.choose import pick, resumable
     from cli.follow import act_and_follow
+    from cli.runs_diff import tell_changes
 
     async with owner() as engine:
         run = await pick(engine, number, resumable, "to resume")
+        await tell_changes(engine, run.number)
         return await act_and_follow(engine, lambda: engine.resume(run.number, actor=actor()), how)
 
 

@@ -12,7 +12,7 @@ from cli import jsonforms
 from cli.complete import complete_batches, complete_runs
 from cli.exits import Exit, status_of
 from cli.launch import perform, reader
-from cli.options import json_option, workspace_option
+from cli.options import json_option, parse_cursor, workspace_option
 from cli.terminal import Cell, ascii_only, emit, note, out, table
 from cli.words import ago, counted, duration
 
@@ -126,11 +126,17 @@ async def _show(words: Sequence[str], all_tasks: bool, step: str, as_json: bool)
 
 @click.command()
 @click.argument("run", required=False, type=click.IntRange(1), shell_complete=complete_runs)
-@click.option("--after", type=click.IntRange(0), default=0, metavar="SEQ", help="Only events after this one.")
+@click.option(
+    "--after",
+    default="0",
+    metavar="[INCARNATION:]SEQ",
+    callback=parse_cursor,
+    help="Only events after this one; with its incarnation a number of another one is refused.",
+)
 @click.option("--output", is_flag=True, help="Print what the tasks print as well.")
 @json_option
 @workspace_option
-def watch(run: int | None, after: int, output: bool, as_json: bool) -> Exit:
+def watch(run: int | None, after: tuple[str, int], output: bool, as_json: bool) -> Exit:
     """Follow a run live, whoever executes it.
 
     It begins with what happened so far, and ends with the run's status when the run ended, is paused, waits for
@@ -139,14 +145,17 @@ def watch(run: int | None, after: int, output: bool, as_json: bool) -> Exit:
     return perform(_watch(run, after, output, as_json))
 
 
-async def _watch(number: int | None, after: int, output: bool, as_json: bool) -> Exit:
+async def _watch(number: int | None, after: tuple[str, int], output: bool, as_json: bool) -> Exit:
     from cli.choose import pick
     from cli.follow import Following
     from cli.follow import watch as follow
 
     async with reader() as engine:
+        incarnation, seq = after
+        if incarnation:
+            await engine.events(seq, limit=1, incarnation=incarnation)  # refuses a cursor of another one
         run = await pick(engine, number)
-        return await follow(engine, run.number, after, Following(as_json, output))
+        return await follow(engine, run.number, seq, Following(as_json, output))
 
 
 @click.command()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cli import doubts
+from cli.choose import doubtful
 from cli.options import command
 from cli.terminal import clean, note, out, paint, say, signed
 from cli.words import counted, duration, plural
@@ -103,6 +104,8 @@ def next_steps(run: RunInfo, trouble: list[TaskInfo], *, undoable: bool) -> list
         case RunState.ROLLBACK_FAILED:
             steps.append(("look at it:", command("runs", "show", number)))
         case RunState.PAUSED:
+            steps.append(("go on:", command("runs", "resume", number)))
+        case RunState.WAITING if not doubtful(run):
             steps.append(("go on:", command("runs", "resume", number)))
         case _:
             pass

@@ -6,8 +6,10 @@
     ├── NeedsPerson                   4    a decision, a confirmation, an unknown host key
     ├── ServersUnreachable            6    servers (or the engine) cannot be reached
     ├── NotPossible                   2    the run is in no state for this action; says why
+    ├── CursorGone                    2    a position in the event log of another incarnation
     ├── StoreError                    70   the database: newer, corrupt, locked, fenced
     │   ├── StoreNewer, StoreCorrupt  2
+    │   ├── DiskFull                  4    no space: nothing starts until there is some
     │   └── Fenced                    3    the lease was overtaken: nothing more is written
     └── ProviderError                 6    a provider could not answer
 
@@ -90,6 +92,12 @@ class NotPossible(WindlassError):
     exit_status = 2
 
 
+class CursorGone(WindlassError):
+    """A position in the event log means nothing any more: the state must be read again, from its beginning."""
+
+    exit_status = 2
+
+
 class StoreError(WindlassError):
     """The database cannot be used as it is."""
 
@@ -104,6 +112,12 @@ class StoreCorrupt(StoreError):
     """The database fails its integrity check; nothing was changed."""
 
     exit_status = 2
+
+
+class DiskFull(StoreError):
+    """There is no space left where the database lies."""
+
+    exit_status = 4
 
 
 class Fenced(StoreError):

@@ -146,7 +146,7 @@ class WindlassApp(App[int]):
         except WindlassError as error:
             why = error.message
         else:
-            why = await self._bridge.run(self.session.workspace.last_seq)
+            why = await self._bridge.run(self.session.workspace.last_seq, self.session.workspace.incarnation)
         self.session.lost = f"{why}; last seen {words.clock(self.look.clock(), seconds=True)}"
         for screen in self.screen_stack:
             if isinstance(screen, Live):

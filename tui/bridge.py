@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from core.engine.api import Engine
-from core.errors import WindlassError
+from core.errors import CursorGone, WindlassError
 from core.model import events as kinds
 from core.model.events import Event
 from core.model.ids import TaskKey
@@ -86,23 +86,36 @@ class EventBridge:
         self._servers = False
         self._seq = 0
 
-    async def run(self, after: int) -> str:
-        """Follows until the engine ends; returns why it ended, in words. Cancel it to stop."""
+    async def run(self, after: int, incarnation: str = "") -> str:
+        """Follows until the engine ends; returns why it ended, in words. Cancel it to stop.
+
+        Where a restore has made the position meaningless, everything counts as changed and it goes on from there.
+        """
         flusher = asyncio.create_task(self._flush())
         try:
-            count = 0
-            async for event in self._engine.follow(after):
-                self._note(event)
-                count += 1
-                if count % _EVENTS_IN_ONE_GO == 0:
-                    await asyncio.sleep(0)
-            return "the engine has ended"
+            while True:
+                try:
+                    await self._follow(after, incarnation)
+                    return "the engine has ended"
+                except CursorGone:
+                    now = await self._engine.workspace()
+                    after, incarnation = now.last_seq, now.incarnation
+                    self._many = self._servers = True
+                    self._dirty.set()
         except WindlassError as error:
             return error.message
         finally:
             flusher.cancel()
             await asyncio.gather(flusher, return_exceptions=True)
             self._deliver_now()
+
+    async def _follow(self, after: int, incarnation: str) -> None:
+        count = 0
+        async for event in self._engine.follow(after, incarnation=incarnation):
+            self._note(event)
+            count += 1
+            if count % _EVENTS_IN_ONE_GO == 0:
+                await asyncio.sleep(0)
 
     def _note(self, event: Event) -> None:
         self._seq = event.seq

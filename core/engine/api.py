@@ -6,6 +6,10 @@ is raised on purpose.
 
 Runs are named by number. `follow` is how a face stays current: it yields every event after a sequence
 number, in order, without a gap, for ever; a face that was too slow simply reads from the log.
+
+A sequence number means something within one incarnation of the database only (`WorkspaceInfo.incarnation`);
+whoever keeps one keeps both, and is told CursorGone where a restore has made another incarnation of it: then
+the state is read again.
 """
 
 from __future__ import annotations
@@ -212,16 +216,31 @@ class Engine(Protocol):
         """Stored output in the order it came; `after` is the cursor of the last page, `tail_bytes` the newest only."""
         ...
 
+    async def batch_changes(self, run: int) -> str:
+        """How the batch file on disk differs from the text that the run was made from, as a unified diff.
+
+        "" where it does not, or where the run was made from no file. A run goes on from its stored text.
+        """
+        ...
+
     async def explain(self, run: int, task: TaskKey) -> Explanation:
         """Why a task stands where it stands: what it waits for, what is certain, what is not."""
         ...
 
-    async def events(self, after: int, *, run: int | None = None, limit: int = 1000) -> Sequence[Event]:
-        """Stored events after a sequence number, at most `limit`."""
+    async def events(
+        self, after: int, *, run: int | None = None, limit: int = 1000, incarnation: str = ""
+    ) -> Sequence[Event]:
+        """Stored events after a sequence number, at most `limit`.
+
+        Raises CursorGone where `incarnation` is given and is not the database's.
+        """
         ...
 
-    def follow(self, after: int, *, run: int | None = None) -> AsyncIterator[Event]:
-        """Every event after a sequence number: first from the log, then as it happens; ends with the engine."""
+    def follow(self, after: int, *, run: int | None = None, incarnation: str = "") -> AsyncIterator[Event]:
+        """Every event after a sequence number: first from the log, then as it happens; ends with the engine.
+
+        Raises CursorGone where `incarnation` is given and is not, or is no longer, the database's.
+        """
         ...
 
     # ------------------------------------------------------------ life

@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
 from core.engine.executor import (
@@ -25,7 +24,6 @@ from core.engine.executor import (
     StopUnconfirmed,
     Unreachable,
 )
-from core.engine.uptime import Alarm
 from core.model.ids import AttemptRef
 from providers.base import Server
 
@@ -62,7 +60,7 @@ class Flight:
     late_s: float = 0.0
     in_vain: int = 0
     handed: list[AttemptRef] = field(default_factory=list)
-    _alarm: Alarm | None = None
+    _alarm: asyncio.TimerHandle | None = None
     _opening: asyncio.Task[ServerFacts] | None = None
     _ref: AttemptRef | None = None
     _following: asyncio.Task[Answer] | None = None
@@ -112,14 +110,14 @@ class Flight:
         elif timeout_s is not None:
             left_s = timeout_s - (elapsed_s or 0.0)
             self.late_s = max(0.0, -left_s)
-            self._alarm = Alarm(max(0.0, left_s), partial(self.stop, StopReason.TIMEOUT))
+            self._alarm = self._call_stop(left_s)
 
     async def _await(
         self, ref: AttemptRef, following: asyncio.Task[Answer], timeout_s: float | None
     ) -> Answer | None:
         self._ref, self._following = ref, following
         if timeout_s is not None:
-            self._alarm = Alarm(timeout_s, partial(self.stop, StopReason.TIMEOUT))
+            self._alarm = self._call_stop(timeout_s)
         try:
             answer = await following
         except asyncio.CancelledError:
@@ -163,6 +161,9 @@ class Flight:
                 await self.interrupted.wait()
         if self.interrupted.is_set():
             raise Interrupted
+
+    def _call_stop(self, after_s: float) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(max(0.0, after_s), self.stop, StopReason.TIMEOUT)
 
     async def _stop(self, ref: AttemptRef) -> None:
         following = self._following

@@ -33,7 +33,6 @@ from core.engine.executor import (
 from core.engine.flight import Flight
 from core.engine.recorder import OutputRecorder
 from core.engine.result import Result, hinted, of_end, of_stop
-from core.engine.uptime import now_s
 from core.model import events
 from core.model.ids import AttemptRef
 from core.model.states import Asked, Phase, Purpose, TaskState
@@ -191,8 +190,9 @@ class HandOver:
         found: Found | None,
     ) -> Ended | NotStarted | InDoubt:
         """Asks the server what became of it, until it tells or `reconnect` is over."""
+        clock = asyncio.get_running_loop().time
         waits = bool(trace.folder) or not isinstance(work, Command)
-        ends_at = now_s() + (self.inputs.batch.strategy.reconnect_s if waits else 0.0)
+        ends_at = clock() + (self.inputs.batch.strategy.reconnect_s if waits else 0.0)
         pause_s, told = RECONNECT_FIRST_S, False
         while True:
             try:
@@ -206,12 +206,12 @@ class HandOver:
                 doubt = answer
             except Unreachable as error:
                 doubt = InDoubt(f"{doubt.evidence.partition('; ')[0]}; {error.why}", lost=True)
-            if now_s() >= ends_at or flight.stop_reason is not None:
+            if clock() >= ends_at or flight.stop_reason is not None:
                 return doubt
             if not told:
                 told = True
                 self._tell(flight, f"its server is lost, the command goes on there; {doubt.evidence}")
-            await asyncio.sleep(min(pause_s * self._random.uniform(0.5, 1.0), max(0.0, ends_at - now_s())))
+            await asyncio.sleep(min(pause_s * self._random.uniform(0.5, 1.0), max(0.0, ends_at - clock())))
             pause_s = min(pause_s * 2, RECONNECT_MOST_S)
 
     def _tell_back(self, flight: Flight, told: bool) -> None:

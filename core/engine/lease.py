@@ -1,12 +1,13 @@
 """The lease: one engine owns a workspace, by a kernel lock on a file that is never deleted.
 
 The lock's descriptor is never inherited (close-on-exec), so a dead owner frees itself. Beside it lies
-who holds it, for people; the lock alone decides.
+who holds it, for people and for a take-over; the lock alone decides.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import getpass
 import json
@@ -15,6 +16,7 @@ import socket
 import time
 from pathlib import Path
 
+from core import processes
 from core.errors import StoreError, WorkspaceOwned
 from core.files import private_folder, write_atomically
 from core.model.views import OwnerInfo
@@ -44,7 +46,8 @@ class Lease:
             named = f"{owner} ({_age(time.time() - owner.since)})" if owner else "a process that left no name"
             raise WorkspaceOwned(
                 f"another engine owns this workspace: {named}",
-                hint="wait until it ends, or look on with `windlass runs watch`; the lock frees itself when it dies",
+                hint="wait until it ends, or look on with `windlass runs watch`; the lock frees itself when it dies, "
+                "and `windlass engine take-over` ends an owner that hangs",
             ) from None
         except OSError as error:
             os.close(descriptor)
@@ -53,12 +56,19 @@ class Lease:
             ) from error
         info = {
             "pid": os.getpid(),
-            "started": process_start(os.getpid()),
+            "started": processes.process_start(os.getpid()),
             "user": _user(),
+            "uid": os.getuid(),
             "host": socket.gethostname(),
+            "boot_id": processes.boot_id(),
+            "pid_namespace": processes.pid_namespace(),
             "since": time.time(),
         }
-        write_atomically(state_dir / OWNER_NAME, json.dumps(info).encode())
+        try:
+            _write_info(state_dir / OWNER_NAME, json.dumps(info).encode())
+        except BaseException:
+            os.close(descriptor)
+            raise
         return cls(descriptor)
 
     def release(self) -> None:
@@ -86,17 +96,6 @@ def read_owner(state_dir: Path) -> OwnerInfo | None:
         os.close(descriptor)
 
 
-def process_start(pid: int) -> float:
-    """When a process started, in clock ticks since boot; 0 where it cannot be told. With the pid it names
-    one process for good.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return float(fields[19])
-    except (OSError, IndexError, ValueError):
-        return 0.0
-
-
 def _lock(descriptor: int) -> None:
     """Takes the lock; a reader that only looks holds it for an instant, so a refusal is asked again."""
     for _ in range(LOOKS):
@@ -115,8 +114,30 @@ def _open_lock(state_dir: Path) -> int:
         raise StoreError(f"{state_dir / LOCK_NAME} cannot be opened: {error.strerror or error}") from error
 
 
+def _write_info(path: Path, content: bytes) -> None:
+    """Writes who owns the workspace. On a full disk the old name is overwritten in its place, and else taken away:
+    a wrong name is worse than none. Raises StoreError.
+    """
+    try:
+        write_atomically(path, content)
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            if os.pwrite(descriptor, content, 0) < len(content):
+                raise OSError(errno.ENOSPC, "no space left")
+            os.ftruncate(descriptor, len(content))
+        except OSError:
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+
 def _read_info(state_dir: Path) -> OwnerInfo | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         info = json.loads((state_dir / OWNER_NAME).read_text("utf-8"))
         return OwnerInfo(
             pid=int(info["pid"]),
@@ -124,6 +145,9 @@ def _read_info(state_dir: Path) -> OwnerInfo | None:
             host=str(info["host"]),
             since=float(info["since"]),
             started=float(info["started"]),
+            uid=int(info["uid"]) if "uid" in info else None,
+            boot_id=str(info.get("boot_id", "")),
+            pid_namespace=str(info.get("pid_namespace", "")),
         )
     return None
 
@@ -136,5 +160,6 @@ def _user() -> str:
 
 
 def _age(seconds: float) -> str:
+    seconds = max(0.0, seconds)  # the clock may have been set back since
     minutes = int(seconds // 60)
-    return f"for {minutes} min" if minutes else f"for {max(0, int(seconds))} s"
+    return f"for {minutes} min" if minutes else f"for {int(seconds)} s"

@@ -22,14 +22,15 @@ from core.engine.bus import Bus, BusClosed, Lagged
 from core.engine.executor import Executor
 from core.engine.lease import Lease
 from core.engine.reading import PAGE_EVENTS, ReadingEngine
-from core.errors import NotPossible, WindlassError
+from core.errors import DiskFull, NotPossible, WindlassError
 from core.model import events
 from core.model.events import Event
 from core.model.ids import TaskKey, new_run_id
 from core.model.states import OPEN_RUNS, Asked, Decision, RunState
 from core.model.views import OwnerInfo, RunInfo
-from core.store.evidence import ended_runs
+from core.store.evidence import folders_over
 from core.store.records import NewRun, NewStep, NewTask
+from core.store.reserve import NEEDED_BYTES
 from core.store.store import Store
 from core.store.tx import Tx
 from core.workspace.folder import Workspace
@@ -41,11 +42,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunScope:
-    """What the executor of one run belongs to; `ended_runs` tells which run ids are ours and over."""
+    """What the executor of one run belongs to.
+
+    `folders_over` tells which folders on servers are ours and of runs that are over.
+    """
 
     workspace: Workspace
     run_id: str
-    ended_runs: Callable[[Sequence[str]], Awaitable[set[str]]]
+    folders_over: Callable[[Sequence[str]], Awaitable[set[str]]]
 
 
 ExecutorFactory = Callable[[RunScope], Executor]
@@ -76,6 +80,8 @@ class LocalEngine(ReadingEngine):
         self._again: set[int] = set()
         self._failures: dict[int, BaseException] = {}
         self._failure: BaseException | None = None
+        self._full = not store.reserve.kept
+        self._short_of_space: set[int] = set()
         self._closing = False
         store.on_events = self._bus.publish
         store.on_failure = self._store_failed
@@ -268,8 +274,11 @@ class LocalEngine(ReadingEngine):
 
     # ------------------------------------------------------------ following
 
-    async def follow(self, after: int, *, run: int | None = None) -> AsyncIterator[Event]:
+    async def follow(
+        self, after: int, *, run: int | None = None, incarnation: str = ""
+    ) -> AsyncIterator[Event]:
         """See Engine.follow: the log first, then the bus; back to the log whenever the bus was too fast."""
+        await self._check_cursor(incarnation)  # once: under its owner the incarnation never changes
         while True:
             with self._bus.subscribe() as subscription:
                 while page := await self._reader.events(after, run=run, limit=PAGE_EVENTS):
@@ -315,7 +324,7 @@ class LocalEngine(ReadingEngine):
     # ------------------------------------------------------------ inside
 
     def _executor(self, run_id: str) -> Executor:
-        ended = partial(ended_runs, self._reader)
+        ended = partial(folders_over, self._reader)
         return self._executor_factory(RunScope(self._workspace, run_id, ended))
 
     def _spawn(self, run: Run) -> None:
@@ -330,22 +339,44 @@ class LocalEngine(ReadingEngine):
 
         number = run.book.number
         try:
-            while number in self._again and self._may_execute:
-                self._again.discard(number)
-                # A cancelled run that waits for its doubts is executed to look for them, and to stop what runs.
-                cancelled = run.book.asked is Asked.CANCEL and not run.in_doubt()
-                if not run.book.state.open or (cancelled and not run.executing):
-                    return
-                await run.execute()
+            await self._carry_on(run)
+            await self._pause_for_space(run)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # kept for whoever waits: the run stays as it is durable
             self._failures[number] = error
             await self._read_again(number)
 
+    async def _carry_on(self, run: Run) -> None:
+        number = run.book.number
+        while number in self._again and self._may_execute:
+            self._again.discard(number)
+            # A cancelled run that waits for its doubts is executed to look for them, and to stop what runs.
+            cancelled = run.book.asked is Asked.CANCEL and not run.in_doubt()
+            if not run.book.state.open or (cancelled and not run.executing):
+                return
+            await run.execute()
+
+    async def _pause_for_space(self, run: Run) -> None:
+        """Makes durable that a run waits for disk space, with what was kept back for that."""
+        book = run.book
+        if book.number not in self._short_of_space:
+            return
+        self._short_of_space.discard(book.number)
+        self._runs.pop(book.number, None)  # it was told to start nothing more: the next one is read anew
+        if book.state not in (RunState.RUNNING, RunState.ROLLING_BACK):
+            return
+        tx = Tx()
+        book.run_state(
+            tx,
+            RunState.PAUSED,
+            why="the disk that holds the workspace is full; free some space, then resume it",
+        )
+        await self._store.commit(tx)
+
     @property
     def _may_execute(self) -> bool:
-        return not self._closing and self._failure is None
+        return not self._closing and self._failure is None and not self._full
 
     async def _read_again(self, number: int) -> None:
         """Puts a run whose execution failed where its records say it is: what was in flight is in doubt.
@@ -403,13 +434,30 @@ class LocalEngine(ReadingEngine):
         self._raise_failure()
         if self._closing:
             raise NotPossible("the engine is ending: it starts nothing more")
+        if not self._store.reserve.restore():
+            raise DiskFull(
+                f"the disk of {self._workspace.state_dir} is full: nothing starts",
+                hint=f"free at least {NEEDED_BYTES >> 20} MiB there, then try again; "
+                "what was in flight is recorded, and pausing, cancelling and looking still work",
+            )
+        self._full = False
+
+    def _notices(self) -> tuple[str, ...]:
+        full = "the disk of this workspace is full: nothing starts until some of it is free"
+        return (*self._store.notices, *([full] if self._full else []))
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _store_failed(self, error: BaseException) -> None:
-        """The store takes nothing more (fenced, disk full): nothing starts from here on."""
-        self._failure = self._failure or error
+        """Nothing starts from here on: the store takes nothing more (fenced, no space at all), or the disk is
+        full and what was kept back is for what is in flight.
+        """
+        if isinstance(error, DiskFull) and not self._store.broken:
+            self._full = True
+            self._short_of_space.update(number for number, job in self._jobs.items() if not job.done())
+        else:
+            self._failure = self._failure or error
         for run in self._runs.values():
             run.drain()

@@ -72,5 +72,5 @@ def ssh_executor(scope: RunScope) -> Executor:
     from core.ssh.settings import SshSettings
 
     settings = SshSettings(known_hosts=scope.workspace.known_hosts)
-    servers = SshExecutor(settings, run_id=scope.run_id, ended_runs=scope.ended_runs)
+    servers = SshExecutor(settings, run_id=scope.run_id, folders_over=scope.folders_over)
     return RoutingExecutor(servers, LocalExecutor())

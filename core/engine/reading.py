@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
-from core.errors import InputError, WindlassError, WorkspaceOwned
+from core.errors import CursorGone, InputError, WindlassError, WorkspaceOwned
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
@@ -65,7 +65,12 @@ class ReadingEngine:
             owner=self._owner(),
             last_seq=await self._reader.last_seq(),
             incarnation=await self._reader.incarnation(),
+            notices=self._notices(),
         )
+
+    def _notices(self) -> tuple[str, ...]:
+        """What an operator must know of this opening; only an owner has any."""
+        return ()
 
     async def catalogue(self) -> Catalogue:
         """The inventory and batches of the workspace, read once."""
@@ -156,6 +161,16 @@ class ReadingEngine:
             run, task, purpose=purpose, attempt=attempt, stream=stream, tail_bytes=tail_bytes, after=after
         )
 
+    async def batch_changes(self, run: int) -> str:
+        """See Engine.batch_changes."""
+        from core.batch.changes import changes
+
+        await self.run(run)
+        stored = await self._reader.snapshot(run)
+        if stored is None:
+            return ""
+        return await asyncio.to_thread(changes, stored.batch_text, stored.file, self._workspace.path)
+
     async def explain(self, run: int, task: TaskKey) -> Explanation:
         """See Engine.explain."""
         from core.batch.needs import effective_needs
@@ -177,14 +192,18 @@ class ReadingEngine:
         return explain(info, snapshot, found, steps, needed, attempts, await self._reader.last_seq())
 
     async def events(
-        self, after: int, *, run: int | None = None, limit: int = PAGE_EVENTS
+        self, after: int, *, run: int | None = None, limit: int = PAGE_EVENTS, incarnation: str = ""
     ) -> Sequence[Event]:
         """See Engine.events."""
+        await self._check_cursor(incarnation)
         return await self._reader.events(after, run=run, limit=limit)
 
-    async def follow(self, after: int, *, run: int | None = None) -> AsyncIterator[Event]:
+    async def follow(
+        self, after: int, *, run: int | None = None, incarnation: str = ""
+    ) -> AsyncIterator[Event]:
         """See Engine.follow; asks the log every 0.2 s."""
         while True:
+            await self._check_cursor(incarnation)
             page = await self._reader.events(after, run=run, limit=PAGE_EVENTS)
             for event in page:
                 yield event
@@ -192,6 +211,17 @@ class ReadingEngine:
                 after = page[-1].seq
             else:
                 await asyncio.sleep(POLL_S)
+
+    async def _check_cursor(self, incarnation: str) -> None:
+        if not incarnation:
+            return
+        now = await self._reader.incarnation()
+        if now != incarnation:
+            raise CursorGone(
+                f"that position in the event log is of another incarnation of the database ({incarnation}; "
+                f"it is {now or 'gone'} now): a backup was restored, or the workspace is a copy",
+                hint="what was read before no longer holds: read the state again, then follow from where it ends",
+            )
 
     async def wait(self, run: int) -> RunInfo:
         """See Engine.wait: returns when no engine executes the run."""
@@ -215,7 +245,8 @@ class ReadingEngine:
             raise WindlassError("this workspace was opened for reading only")
         raise WorkspaceOwned(
             f"the workspace {self._workspace.path} is owned by another engine: {owner}",
-            hint="wait until it ends, or act in the terminal where it runs",
+            hint="wait until it ends, or act in the terminal where it runs; "
+            "`windlass engine take-over` ends an owner that hangs",
         )
 
     async def start_servers(self, names: Sequence[str] = ()) -> Sequence[str]:

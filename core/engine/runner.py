@@ -120,6 +120,8 @@ class TaskRunner:
                     continue
             if flight.cancelled:
                 return await self._end(flight, TaskState.CANCELLED, why="cancelled before it started")
+            if flight.interrupted.is_set():
+                return await self._give_back(flight, "interrupted before it started", Tx())
             result, recorder, tx = await self._attempt(flight, step, number)
             if result.ok and step.verify is not None:
                 await self._book.commit(tx)

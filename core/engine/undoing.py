@@ -44,6 +44,8 @@ class UndoRunner:
                 await self._hands.open(flight)
             except Unreachable as error:
                 return await self._undo_end(flight, UndoState.FAILED, f"server unreachable: {error.why}")
+            if flight.interrupted.is_set():
+                return await self._undo_end(flight, UndoState.PENDING, "interrupted before it started")
             number = record.undo_attempt + 1
             ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.UNDO, number)
             context = self._inputs.contexts.of(key.step, key.server, number)

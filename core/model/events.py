@@ -17,6 +17,8 @@ Types and their data (all keys optional for readers):
 | task.undo | task | from, to, why |
 | server.note | server | what, message: connection trouble, back-off, pinned keys |
 | engine.opened | - | epoch, interrupted: run numbers found running without an engine |
+| engine.taken_over | - | pid, user, host, since: the owner that was killed |
+| workspace.adopted | - | how (copied, restored), message, before, incarnation, runs: numbers that wait for a person |
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ TASK_OUTPUT = "task.output"
 TASK_UNDO = "task.undo"
 SERVER_NOTE = "server.note"
 ENGINE_OPENED = "engine.opened"
+ENGINE_TAKEN_OVER = "engine.taken_over"
+WORKSPACE_ADOPTED = "workspace.adopted"
 
 EMPTY: Mapping[str, Any] = {}
 

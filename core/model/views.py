@@ -17,7 +17,11 @@ from core.model.states import Asked, Phase, Purpose, RunState, Stream, TaskState
 
 @dataclass(frozen=True, slots=True)
 class OwnerInfo:
-    """Who holds the lease of a workspace. `live` is False when it was read from a lease nobody holds."""
+    """Who holds the lease of a workspace. `live` is False when it was read from a lease nobody holds.
+
+    `started` names the process beyond its pid (clock ticks since boot, 0 unknown); `boot_id` and
+    `pid_namespace` say in which world that pid means something ("" unknown).
+    """
 
     pid: int
     user: str
@@ -25,6 +29,9 @@ class OwnerInfo:
     since: float
     started: float = 0.0
     live: bool = True
+    uid: int | None = None
+    boot_id: str = ""
+    pid_namespace: str = ""
 
     def __str__(self) -> str:
         return f"pid {self.pid}, {self.user}@{self.host}"
@@ -32,7 +39,11 @@ class OwnerInfo:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceInfo:
-    """The workspace that an engine has open. `owned` is True when this engine may change its state."""
+    """The workspace that an engine has open. `owned` is True when this engine may change its state.
+
+    `notices` are sentences about this opening that an operator must see: what could not be trusted, what
+    was found to be a copy.
+    """
 
     path: str
     name: str
@@ -42,6 +53,7 @@ class WorkspaceInfo:
     last_seq: int
     incarnation: str
     faults: tuple[Fault, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

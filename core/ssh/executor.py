@@ -45,7 +45,7 @@ from core.ssh.plain import PlainCommands
 from core.ssh.pool import Connection, SshPool
 from core.ssh.port import probe_port
 from core.ssh.settings import SshSettings
-from core.ssh.supervised import EndedRuns, SupervisedCommands
+from core.ssh.supervised import FoldersOver, SupervisedCommands
 from core.ssh.supervisor.record import record_id
 from core.ssh.transfer import TransferFailed, digest, upload
 from providers.base import Server
@@ -55,7 +55,7 @@ class SshExecutor:
     """The executor of one run.
 
     `known_hosts` is the workspace's own file and wins over that of `settings`. `run_id` names the run's
-    folders on servers; without one (a command outside any run) nothing is supervised. `ended_runs` tells
+    folders on servers; without one (a command outside any run) nothing is supervised. `folders_over` tells
     which folders found beside them may go.
     """
 
@@ -65,7 +65,7 @@ class SshExecutor:
         *,
         known_hosts: Path | None = None,
         run_id: str = "",
-        ended_runs: EndedRuns | None = None,
+        folders_over: FoldersOver | None = None,
     ) -> None:
         settings = settings or SshSettings()
         if known_hosts is not None:
@@ -75,7 +75,7 @@ class SshExecutor:
         self._short: dict[AttemptRef, asyncio.Task[Answer]] = {}
         self._repeatable: set[AttemptRef] = set()
         self._run_id = run_id
-        self._ended_runs = ended_runs
+        self._folders_over = folders_over
         self._folders: dict[str, str] = {}
         self._closed = False
         self._pool: SshPool[CommandPath] = SshPool(settings, self._prepare)
@@ -212,7 +212,7 @@ class SshExecutor:
             plain,
             run_id=self._run_id,
             folder=self._folders.get(server.name, ""),
-            ended_runs=self._ended_runs,
+            folders_over=self._folders_over,
         )
         await commands.prepare()
         return commands

@@ -37,15 +37,15 @@ from core.ssh.plain import PlainCommands
 from core.ssh.settings import SshSettings
 from core.ssh.supervisor.frames import Frame
 from core.ssh.supervisor.program import CHUNK_BYTES
-from core.ssh.supervisor.record import State, is_folder, new_folder_name, passing_id, record_id, run_of_folder
+from core.ssh.supervisor.record import State, is_folder, new_folder_name, passing_id, record_id
 from core.ssh.supervisor.session import NoShell, Session, SessionLost
 
 FORGET_AT_ONCE = 24
 SETTLE_S = 3.0
 """How long a claim may stand without a pid, or a dead process without a status, before it is believed."""
 
-EndedRuns = Callable[[list[str]], Awaitable[set[str]]]
-"""Which of these run ids are runs of ours that are over."""
+FoldersOver = Callable[[list[str]], Awaitable[set[str]]]
+"""Which of these folders are of runs of ours that are over."""
 
 LOSSES = 5
 """How many sessions in a row may end without an answer while their connection stands."""
@@ -119,7 +119,7 @@ class SupervisedCommands:
         *,
         run_id: str,
         folder: str,
-        ended_runs: EndedRuns | None,
+        folders_over: FoldersOver | None,
     ) -> None:
         self.hello = Hello()
         self._link = link
@@ -128,7 +128,7 @@ class SupervisedCommands:
         self._plain = plain
         self._run_id = run_id
         self._folder = folder
-        self._ended_runs = ended_runs
+        self._folders_over = folders_over
         self._session: Session | None = None
         self._opening: asyncio.Task[Session] | None = None
         self._busy = 0
@@ -195,11 +195,9 @@ class SupervisedCommands:
         return "no private folder can be made: " + (" ".join(refused) or "none is known")
 
     async def _sweep(self, session: Session, others: list[str]) -> None:
-        if self._ended_runs is None or not others:
+        if self._folders_over is None or not others:
             return
-        runs = {path: run for path in others if (run := run_of_folder(path)) is not None}
-        ended = await self._ended_runs(sorted(set(runs.values())))
-        old = [path for path, run in runs.items() if run in ended]
+        old = sorted(await self._folders_over([path for path in others if is_folder(path)]))
         if old:
             await session.sweep(old[:100])
 

@@ -9,28 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
-import time
 from pathlib import Path
 
-from core.errors import StoreCorrupt, StoreError, StoreNewer
+from core.errors import DiskFull, StoreCorrupt, StoreError, StoreNewer
+from core.store.backups import backup, newest_good
+from core.store.filesystem import refuse_network
+from core.store.locks import lock_holders, named
 from core.store.schema import MIGRATIONS, VERSION
 
 BUSY_TIMEOUT_S = 5.0
-BACKUPS_KEPT = 3
-NETWORK_FILE_SYSTEMS = (
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb",
-    "smb2",
-    "smb3",
-    "smbfs",
-    "fuse.sshfs",
-    "afs",
-    "ceph",
-    "glusterfs",
-)
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -101,7 +88,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     if version == VERSION:
         return
     if version > 0:
-        backup(connection, path, version)
+        backup(connection, path, f"v{version}")
     for number in range(version, VERSION):
         # executescript would commit by itself; the statements run one by one inside our transaction.
         connection.execute("BEGIN EXCLUSIVE")
@@ -115,57 +102,6 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             raise
 
 
-def backup(connection: sqlite3.Connection, path: Path, version: int) -> Path:
-    """A consistent copy beside the database; the newest three are kept."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    target = path.with_name(f"{path.name}.backup-v{version}-{stamp}")
-    unfinished = target.with_name(target.name + ".part")
-    os.close(os.open(unfinished, os.O_CREAT | os.O_RDWR | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-    with contextlib.closing(sqlite3.connect(unfinished)) as copy:
-        connection.backup(copy)
-    unfinished.replace(target)
-    for old in backups(path)[BACKUPS_KEPT:]:
-        old.unlink(missing_ok=True)
-    return target
-
-
-def backups(path: Path) -> list[Path]:
-    """The backups of a database, newest first."""
-    found = [entry for entry in path.parent.glob(f"{path.name}.backup-v*") if entry.suffix != ".part"]
-    return sorted(found, key=lambda entry: entry.stat().st_mtime, reverse=True)
-
-
-def refuse_network(folder: Path) -> None:
-    """Refuses network file systems, where locks and shared memory cannot be trusted (Linux tells; elsewhere
-    it cannot be told).
-    """
-    if sys.platform != "linux":
-        return
-    kind = _file_system(folder.resolve())
-    if kind in NETWORK_FILE_SYSTEMS:
-        raise StoreError(
-            f"{folder} is on a network file system ({kind}): SQLite's locks cannot be trusted there",
-            hint="put the workspace on a local disk",
-        )
-
-
-def _file_system(folder: Path) -> str:
-    try:
-        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    best, kind = -1, ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        fields = before.split()
-        if len(fields) < 5 or not after:
-            continue
-        mount = Path(fields[4].replace("\\040", " "))
-        if folder.is_relative_to(mount) and len(mount.parts) >= best:
-            best, kind = len(mount.parts), after.split()[0]
-    return kind
-
-
 def _statements(script: str) -> list[str]:
     """The statements of a migration; none of them holds a semicolon inside."""
     return [statement.strip() for statement in script.split(";") if statement.strip()]
@@ -173,22 +109,14 @@ def _statements(script: str) -> list[str]:
 
 def corrupt(path: Path, found: str) -> StoreCorrupt:
     """The refusal of a damaged database, with the newest backup that passes the check."""
-    good = next((entry for entry in backups(path) if _passes(entry)), None)
+    good = newest_good(path)
     hint = (
         f"the newest good backup is {good}: move {path.name}, {path.name}-wal and {path.name}-shm away, "
-        f"then copy it to {path}"
+        f"then copy it to {path}; runs that were open in it then wait for a person"
         if good
         else f"there is no good backup beside it; move {path} away to start with an empty history"
     )
     return StoreCorrupt(f"{path} is damaged ({found}); nothing was changed", hint=hint)
-
-
-def _passes(path: Path) -> bool:
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
-    except sqlite3.Error:
-        return False
 
 
 def locked_or_broken(path: Path, error: sqlite3.OperationalError) -> StoreError:
@@ -196,30 +124,24 @@ def locked_or_broken(path: Path, error: sqlite3.OperationalError) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None and (code & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         holders = lock_holders(path)
-        named = f" (held by pid {', '.join(map(str, holders))})" if holders else ""
+        by = f" (held by {named(holders)})" if holders else ""
         return StoreError(
-            f"{path} has been locked by another program for {BUSY_TIMEOUT_S:g} s{named}",
+            f"{path} has been locked by another program for {BUSY_TIMEOUT_S:g} s{by}",
             hint="end that program, or wait until it has finished, and try again",
         )
+    if is_full(error):
+        return DiskFull(f"no space left for {path}", hint="free some space on that disk, then resume the run")
     return StoreError(f"{path}: {error}")
 
 
-def lock_holders(path: Path) -> list[int]:
-    """Pids of other processes that hold locks on the database or its companions (Linux only)."""
-    inodes = set()
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):
-            inodes.add(path.with_name(path.name + suffix).stat().st_ino)
-    try:
-        lines = Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return []
-    found = set()
-    for line in lines:
-        fields = line.split()
-        with contextlib.suppress(ValueError, IndexError):
-            start = fields.index("WRITE") if "WRITE" in fields else fields.index("READ")
-            pid, inode = int(fields[start + 1]), int(fields[start + 2].rsplit(":", 1)[1])
-            if inode in inodes and pid not in (os.getpid(), -1):
-                found.add(pid)
-    return sorted(found)
+def is_full(error: BaseException) -> bool:
+    """True for what SQLite says when the disk has no space left."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and code is not None
+        and (
+            (code & 0xFF) == sqlite3.SQLITE_FULL
+            or code in (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE)
+        )
+    )

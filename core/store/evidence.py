@@ -73,12 +73,20 @@ async def known_servers(reader: StoreReader, names: Sequence[str]) -> dict[str, 
     }
 
 
-async def ended_runs(reader: StoreReader, run_ids: Sequence[str]) -> set[str]:
-    """Which of these are runs of this workspace, and over."""
+async def folders_over(reader: StoreReader, folders: Sequence[str]) -> set[str]:
+    """Which of these folders on a server are of runs of this workspace that are over.
+
+    Known by their whole name, marker included: a copy of a workspace shares the ids of its runs with its
+    original, never the folders.
+    """
     over = {state.value for state in RunState if not state.open}
     found = set()
-    for run_id in run_ids:
-        rows = await reader.rows("SELECT state FROM runs WHERE run_id = ?", [run_id])
+    for folder in folders:
+        rows = await reader.rows(
+            "SELECT r.state FROM runs r JOIN attempts a ON a.run = r.number "
+            "WHERE r.run_id = ? AND a.folder = ? LIMIT 1",
+            [folder.rpartition("/run-")[2].partition(".")[0], folder],
+        )
         if rows and rows[0][0] in over:
-            found.add(run_id)
+            found.add(folder)
     return found

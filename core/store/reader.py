@@ -67,6 +67,7 @@ class StoreReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     @classmethod
     async def open(cls, path: Path) -> StoreReader:
@@ -104,7 +105,15 @@ class StoreReader:
                 await connection.close()
                 raise
             self._connection = connection
+            self._file = self._file_now()
         return self._connection
+
+    def _file_now(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _error(self, error: sqlite3.DatabaseError) -> Exception:
         if isinstance(error, sqlite3.OperationalError):
@@ -491,7 +500,12 @@ class StoreReader:
         return row[0] if row else 1
 
     async def incarnation(self) -> str:
-        """The database's incarnation; every cursor is good for one of them."""
+        """The database's incarnation; every cursor is good for one of them.
+
+        Asked of the file that has the database's name now: one that was put in its place is opened.
+        """
+        if self._connection is not None and self._file_now() not in (None, self._file):
+            await self.close()
         row = await self._one("SELECT value FROM meta WHERE key = 'incarnation'")
         return row[0] if row else ""
 

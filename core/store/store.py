@@ -1,9 +1,13 @@
-"""The owner's handle on a workspace's state: the writer, and a reader beside it."""
+"""The owner's handle on a workspace's state: the writer, a reader beside it, and the witness.
+
+The witness (how far the database has come, see `core.store.incarnation`) is written when the epoch is taken,
+while events are told, at most every few seconds, and at the end.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -12,48 +16,58 @@ from pathlib import Path
 from core.errors import StoreError
 from core.model.events import Event
 from core.store.backlog import Backlog
+from core.store.backups import backup_daily
 from core.store.database import locked_or_broken, open_database
+from core.store.filesystem import refuse_network
+from core.store.incarnation import Taken, Witness, take_epoch, write_witness
 from core.store.reader import StoreReader
+from core.store.reserve import RESERVE_NAME, Reserve, make_room
 from core.store.tx import Tx
 from core.store.writer import Writer
+
+WITNESS_EVERY_S = 5.0
 
 
 class Store:
     """Opened only by the holder of the workspace's lease."""
 
-    def __init__(self, writer: Writer, reader: StoreReader, *, epoch: int, incarnation: str) -> None:
+    def __init__(self, writer: Writer, reader: StoreReader, path: Path, taken: Taken) -> None:
         self._writer = writer
         self._backlog = Backlog()
         self._closed = False
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._witnessed_at = self._loop.time()
+        self._witnessing: asyncio.Future[None] | None = None
         self.reader = reader
-        self.epoch = epoch
-        self.incarnation = incarnation
+        self.epoch = taken.epoch
+        self.incarnation = taken.incarnation
+        self.notices: tuple[str, ...] = ()
+        self.on_events: Callable[[Sequence[Event]], None] | None = None
+        """Called on the loop with events as they become durable, in order."""
+        writer.on_events = self._announce
 
     @classmethod
     async def open(cls, path: Path, *, now: Callable[[], float] = time.time) -> Store:
         """Opens, creates or migrates the database and raises its epoch, which fences any earlier owner.
 
-        Raises StoreNewer, StoreCorrupt, StoreError.
+        A database that is not the one it was becomes a new incarnation. `notices` then says what a person must
+        know of this opening. Raises StoreNewer, StoreCorrupt, StoreError.
         """
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_room(path.with_name(RESERVE_NAME))
         connection = await asyncio.to_thread(open_database, path)
         try:
-            epoch, incarnation, last_seq = await asyncio.to_thread(_take_epoch, connection, path)
+            kept = await asyncio.to_thread(backup_daily, connection, path)
+            taken = await asyncio.to_thread(_take_epoch, connection, path, now())
             reader = await StoreReader.open(path)
         except BaseException:
             connection.close()
             raise
-        writer = Writer(connection, path, epoch=epoch, last_seq=last_seq, now=now)
-        return cls(writer, reader, epoch=epoch, incarnation=incarnation)
-
-    @property
-    def on_events(self) -> Callable[[Sequence[Event]], None] | None:
-        """Called on the loop with events as they become durable, in order."""
-        return self._writer.on_events
-
-    @on_events.setter
-    def on_events(self, receive: Callable[[Sequence[Event]], None] | None) -> None:
-        self._writer.on_events = receive
+        writer = Writer(connection, path, epoch=taken.epoch, last_seq=taken.last_seq, now=now)
+        store = cls(writer, reader, path, taken)
+        store.notices = tuple(filter(None, (taken.adopted, refuse_network(path.parent), kept)))
+        return store
 
     @property
     def on_failure(self) -> Callable[[BaseException], None] | None:
@@ -63,6 +77,16 @@ class Store:
     @on_failure.setter
     def on_failure(self, receive: Callable[[BaseException], None] | None) -> None:
         self._writer.on_failure = receive
+
+    @property
+    def reserve(self) -> Reserve:
+        """The disk space kept back for outcomes; while it is not whole nothing may start."""
+        return self._writer.reserve
+
+    @property
+    def broken(self) -> bool:
+        """True when nothing more can be written."""
+        return self._writer.broken
 
     @property
     def last_seq(self) -> int:
@@ -105,26 +129,34 @@ class Store:
     async def close(self) -> None:
         """Commits what is queued and closes."""
         self._closed = True
+        with contextlib.suppress(StoreError):
+            await self.flush()  # fails where another engine has taken over: then the witness is its
+            if self._witnessing is not None:
+                await self._witnessing
+            await asyncio.to_thread(write_witness, self._path, self._witness())
+        if self._witnessing is not None:
+            await self._witnessing
         await self._writer.close()
         await self.reader.close()
 
+    def _announce(self, events: Sequence[Event]) -> None:
+        if self.on_events is not None:
+            self.on_events(events)
+        now = self._loop.time()
+        if now - self._witnessed_at >= WITNESS_EVERY_S and (
+            self._witnessing is None or self._witnessing.done()
+        ):
+            self._witnessed_at = now
+            self._witnessing = self._loop.run_in_executor(None, write_witness, self._path, self._witness())
 
-def _take_epoch(connection: sqlite3.Connection, path: Path) -> tuple[int, str, int]:
+    def _witness(self) -> Witness:
+        return Witness(self.incarnation, self.epoch, self.last_seq)
+
+
+def _take_epoch(connection: sqlite3.Connection, path: Path, now: float) -> Taken:
     try:
-        connection.execute("BEGIN IMMEDIATE")
-        row = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-        epoch = int(row[0]) + 1 if row else 1
-        connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch', ?)", (str(epoch),))
-        row = connection.execute("SELECT value FROM meta WHERE key = 'incarnation'").fetchone()
-        incarnation = row[0] if row else secrets.token_hex(16)
-        if row is None:
-            connection.execute("INSERT INTO meta (key, value) VALUES ('incarnation', ?)", (incarnation,))
-        (last_seq,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
-        connection.execute("COMMIT")
+        return take_epoch(connection, path, now=now)
     except sqlite3.OperationalError as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
         raise locked_or_broken(path, error) from error
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path}: {error}") from error
-    return epoch, incarnation, last_seq

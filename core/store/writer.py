@@ -19,9 +19,9 @@ from pathlib import Path
 
 from core.errors import Fenced, StoreError
 from core.model.events import Event
-from core.store.database import locked_or_broken
+from core.store.database import is_full, locked_or_broken
 from core.store.output import OutputBudget
-from core.store.reserve import Reserve
+from core.store.reserve import RESERVE_NAME, Reserve
 from core.store.rows import EVENT_COLUMNS, Gathered, insert
 from core.store.tx import Tx, encode
 
@@ -51,7 +51,7 @@ class Writer:
         self.announced_seq = last_seq
         self._now = now
         self._budget = OutputBudget()
-        self._reserve = Reserve(path.with_name("reserve"))
+        self.reserve = Reserve(path.with_name(RESERVE_NAME))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._closed = False
@@ -68,6 +68,11 @@ class Writer:
     def queue_depth(self) -> int:
         """Transactions waiting to be committed."""
         return self._jobs.qsize()
+
+    @property
+    def broken(self) -> bool:
+        """True when nothing more can be written."""
+        return self._broken is not None
 
     def commit(self, tx: Tx) -> asyncio.Future[None]:
         """Queues a transaction; the future is done when it is durable. It raises Fenced or StoreError."""
@@ -118,7 +123,7 @@ class Writer:
         try:
             events = self._transact(group)
         except _Failure as failure:
-            if failure.full and self._reserve.release():
+            if failure.full and self.reserve.release():
                 try:
                     events = self._transact(group)
                 except _Failure as again:
@@ -175,7 +180,7 @@ class Writer:
             with contextlib.suppress(sqlite3.Error):  # told by `error`; the thread must live to tell it
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-            raise _Failure(self._in_words(error), _is_full(error), _is_final(error)) from error
+            raise _Failure(self._in_words(error), is_full(error), _is_final(error)) from error
         self._seq = seq
         self.commits += 1
         return events
@@ -183,10 +188,6 @@ class Writer:
     def _in_words(self, error: BaseException) -> StoreError:
         if isinstance(error, StoreError):
             return error
-        if _is_full(error):
-            return StoreError(
-                f"no space left for {self._path}", hint="free some space on that disk, then resume the run"
-            )
         if isinstance(error, sqlite3.OperationalError):
             return locked_or_broken(self._path, error)
         return StoreError(f"{self._path}: {type(error).__name__}: {error}")
@@ -242,20 +243,8 @@ class _Failure(Exception):
         self.final = final
 
 
-def _is_full(error: BaseException) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return (
-        isinstance(error, sqlite3.OperationalError)
-        and code is not None
-        and (
-            (code & 0xFF) == sqlite3.SQLITE_FULL
-            or code in (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC)
-        )
-    )
-
-
 def _is_final(error: BaseException) -> bool:
-    if isinstance(error, Fenced) or _is_full(error):
+    if isinstance(error, Fenced) or is_full(error):
         return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and (code & 0xFF) in (

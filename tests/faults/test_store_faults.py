@@ -24,7 +24,7 @@ from core.model.states import TaskState
 from core.store import database as database_module
 from core.store import reader as reader_module
 from core.store import writer as writer_module
-from core.store.database import backups
+from core.store.backups import backups
 from core.store.reader import StoreReader
 from core.store.schema import MIGRATIONS, VERSION
 from core.store.store import Store
@@ -179,7 +179,7 @@ async def test_f08_a_full_disk_still_takes_the_outcomes(tmp_path: Path, reposito
     assert "no space left" in told["failures"][0]
     # And then nothing more, with the reason.
     assert "no space left" in told["error"] and "free some space" in told["error"]
-    assert told["later"] == "StoreError"
+    assert told["later"] == "DiskFull"
 
 
 async def test_f08_without_a_reserve_the_pause_is_told(

@@ -234,10 +234,14 @@ class ScriptedEngine:
         info = await self.task(run, task)
         return Explanation((f"{task.step} on {task.server} is {info.state.word}",))
 
-    async def events(self, after: int, *, run: int | None = None, limit: int = 1000) -> Sequence[Event]:
+    async def events(
+        self, after: int, *, run: int | None = None, limit: int = 1000, incarnation: str = ""
+    ) -> Sequence[Event]:
         return [event for event in self._events if event.seq > after][:limit]
 
-    async def follow(self, after: int, *, run: int | None = None) -> AsyncIterator[Event]:
+    async def follow(
+        self, after: int, *, run: int | None = None, incarnation: str = ""
+    ) -> AsyncIterator[Event]:
         while True:
             async with self._news:
                 while not self._closed and self.info.last_seq <= after:

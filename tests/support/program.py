@@ -44,6 +44,11 @@ class Program:
         """The argument list of a command on this workspace."""
         return [sys.executable, "-m", "cli", "-w", str(self.path), *words]
 
+    def planted(self, fault: str, argument: object, *words: str) -> list[str]:
+        """The argument list of a command with a fault planted in it (see tests.faults.planted)."""
+        fault_words = ["-m", "tests.faults.planted", fault, str(argument), "--", "-w", str(self.path)]
+        return [sys.executable, *fault_words, *words]
+
     def call(self, *words: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end and checks its exit status (None: any)."""
         done = subprocess.run(
@@ -60,10 +65,12 @@ class Program:
         return done
 
     @contextmanager
-    def process(self, *words: str) -> Iterator[subprocess.Popen[str]]:
-        """A command in the background; killed at the end if it still runs."""
+    def process(self, *words: str, command: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
+        """A command in the background (`command` where it is not the plain program); killed at the end if it
+        still runs.
+        """
         with subprocess.Popen(
-            self.command(*words),
+            command or self.command(*words),
             cwd=REPOSITORY,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

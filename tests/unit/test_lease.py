@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.lease import LOCK_NAME, OWNER_NAME, Lease, process_start, read_owner
+from core.engine.lease import LOCK_NAME, OWNER_NAME, Lease, read_owner
 from core.errors import InputError, WorkspaceOwned
+from core.processes import process_start
 
 HOLDER = """
 import sys, time

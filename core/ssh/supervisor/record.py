@@ -11,7 +11,6 @@ from core.model.ids import AttemptRef
 from core.model.states import Purpose
 from core.ssh.supervisor.frames import Frame
 
-FOLDER = re.compile(r"run-([0-9a-f]{32})\.[0-9a-f]{16}")
 _PATH = re.compile(r"/[^\0\n']*/run-[0-9a-f]{32}\.[0-9a-f]{16}")
 
 
@@ -35,12 +34,6 @@ def new_folder_name(run_id: str) -> str:
 def is_folder(path: str) -> bool:
     """Whether a path can be a run's folder: what a server sent is used in requests only then."""
     return len(path) < 1000 and _PATH.fullmatch(path) is not None
-
-
-def run_of_folder(path: str) -> str | None:
-    """The run that a folder is named by."""
-    found = FOLDER.fullmatch(path.rpartition("/")[2])
-    return found.group(1) if found and is_folder(path) else None
 
 
 @dataclass(frozen=True, slots=True)

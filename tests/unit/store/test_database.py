@@ -13,7 +13,9 @@ import pytest
 
 from core.errors import StoreCorrupt, StoreError, StoreNewer
 from core.store import database as database_module
-from core.store.database import BACKUPS_KEPT, backup, backups, lock_holders, open_database, refuse_network
+from core.store.backups import KEPT, backup, backups
+from core.store.database import open_database
+from core.store.locks import lock_holders
 from core.store.schema import MIGRATIONS, VERSION
 from core.store.store import Store
 from tests.unit.store.support import new_run, note, query, write_lock
@@ -107,8 +109,8 @@ async def test_the_newest_backups_are_kept(database: Path) -> None:
         shutil.copy(database, old)
         os.utime(old, (1_700_000_000 + age, 1_700_000_000 + age))
     with closing(sqlite3.connect(database)) as connection:
-        newest = backup(connection, database, 1)
-    assert len(backups(database)) == BACKUPS_KEPT
+        newest = backup(connection, database, "v1")
+    assert len(backups(database)) == KEPT
     assert backups(database)[0] == newest
     assert [entry.name[-15:] for entry in backups(database)[1:]] == [stamps[4], stamps[3]]
 
@@ -182,26 +184,6 @@ async def test_an_empty_file_is_a_new_database(database: Path) -> None:
     database.touch(0o600)
     await filled(database)
     assert query(database, "SELECT number FROM runs") == [(1,)]
-
-
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs"])
-async def test_f11_a_network_file_system_is_refused(
-    database: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database_module, "_file_system", lambda folder: kind)
-    monkeypatch.setattr("sys.platform", "linux")
-    with pytest.raises(StoreError, match=rf"network file system \({kind}\)") as caught:
-        await Store.open(database)
-    assert "local disk" in caught.value.hint
-    assert not database.exists()
-
-
-def test_the_file_system_of_a_folder_is_told(tmp_path: Path) -> None:
-    """The real look, on what this machine has: no test machine keeps its temporary files on a network."""
-    refuse_network(tmp_path)
-    if Path("/proc/self/mountinfo").exists():
-        assert database_module._file_system(Path("/proc/self")) == "proc"
-        assert database_module._file_system(tmp_path.resolve()) not in ("", "proc")
 
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who holds a lock")

@@ -1,0 +1,150 @@
+"""`windlass engine status, take-over`: who owns the workspace, and how to free it from an owner that hangs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import jsonforms
+from cli.actor import actor
+from cli.exits import Exit
+from cli.launch import perform, reader
+from cli.lazy import Lazy, LazyGroup
+from cli.options import command, json_option, workspace_folder, workspace_option
+from cli.terminal import clean, confirm, emit, interactive, note, out, say
+from cli.words import duration, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.model.views import OwnerInfo, RunInfo
+
+TABLE = {
+    "status": Lazy("cli.engine:status", "Show which engine owns the workspace, and what it does.", "Look"),
+    "take-over": Lazy("cli.engine:take_over", "Kill an engine that hangs, and free its workspace.", "Act"),
+}
+
+
+@click.group(cls=LazyGroup, table=TABLE)
+@workspace_option
+def engine() -> None:
+    """Show who owns the workspace; take it over from one that hangs."""
+
+
+@click.command()
+@json_option
+@workspace_option
+def status(as_json: bool) -> Exit:
+    """Show which engine owns the workspace, and what it does.
+
+    An engine that has died owns nothing. One that is stopped, or hangs, owns the workspace until it is
+    continued or killed.
+    """
+    return perform(_status(as_json))
+
+
+async def _status(as_json: bool) -> Exit:
+    from core.processes import process_state
+
+    async with reader() as engine:
+        info = await engine.workspace()
+        runs = await _executing()
+    does = process_state(info.owner.pid) if info.owner else ""
+    if as_json:
+        emit(jsonforms.engine(info, does, [run.number for run in runs]))
+        return Exit.OK
+    out(f"workspace:   {clean(info.path)}")
+    if info.owner is None:
+        out("owner:       none")
+    else:
+        out(f"owner:       {clean(str(info.owner))}, since {_since(info.owner)}")
+        out(f"process:     {does}")
+    for run in runs:
+        told = "is interrupted" if run.interrupted else "is executing"
+        out(f"run:         {run.number} ({clean(run.batch)}) {told}")
+    if info.incarnation:
+        out(f"incarnation: {info.incarnation}, event {info.last_seq}")
+    if does == "stopped":
+        note(
+            f"it does nothing until it is continued (kill -CONT {info.owner.pid if info.owner else ''}); "
+            f"`{command('engine', 'take-over')}` kills it and frees the workspace"
+        )
+    for run in runs:
+        if run.interrupted:
+            note(f"carry on with: {command('runs', 'resume', str(run.number))}")
+    return Exit.OK
+
+
+@click.command("take-over")
+@click.option(
+    "-y", "--yes", is_flag=True, help="Do not ask. Without a terminal nothing is killed unless this is given."
+)
+@json_option
+@workspace_option
+def take_over(yes: bool, as_json: bool) -> Exit:
+    """Kill an engine that hangs, and free its workspace.
+
+    The holder is named first. It is killed (SIGKILL, so also when it is stopped) only where its pid and its start
+    time are those it wrote down; then its locks are waited for. Commands that it had in flight are in doubt
+    until their runs are resumed. An engine of another user, host or container is refused.
+    """
+    return perform(_take_over(yes, as_json))
+
+
+async def _take_over(yes: bool, as_json: bool) -> Exit:
+    from core.engine.takeover import find_holder, take_over
+    from core.errors import NeedsPerson
+    from core.processes import process_state
+    from core.workspace.folder import Workspace
+
+    workspace = Workspace.load(workspace_folder())
+    owner = find_holder(workspace.state_dir)
+    runs = await _executing()
+    say(
+        f"{clean(str(owner))} owns {clean(str(workspace.path))}, since {_since(owner)}; "
+        f"the process is {process_state(owner.pid)}"
+    )
+    for run in runs:
+        say(f"run {run.number} ({clean(run.batch)}) is executing: its commands in flight will be in doubt")
+    if not yes:
+        if not interactive():
+            raise NeedsPerson(
+                f"this kills pid {owner.pid}: without a terminal that needs --yes",
+                hint=f"nothing was killed; `{command('engine', 'take-over', '--yes')}` does it",
+            )
+        if not confirm(f"Kill pid {owner.pid}?"):
+            say("nothing was killed")
+            return Exit.NEEDS_PERSON
+    done = await take_over(workspace.state_dir, workspace.database, owner, actor=actor())
+    runs = await _executing()
+    if as_json:
+        emit(jsonforms.take_over(done.owner, done.waited_s, [run.number for run in runs]))
+    else:
+        out(f"killed pid {owner.pid}; the workspace is free after {duration(done.waited_s)}")
+    _tell_next(runs)
+    return Exit.OK
+
+
+def _tell_next(runs: Sequence[RunInfo]) -> None:
+    if not runs:
+        note("no run was executing: there is nothing to resume")
+    for run in runs:
+        note(
+            f"run {run.number} ({clean(run.batch)}) is interrupted; carry on with: "
+            f"{command('runs', 'resume', str(run.number))}"
+        )
+
+
+async def _executing() -> Sequence[RunInfo]:
+    """Runs whose state says that an engine is at work, oldest first."""
+    from core.model.states import RunState
+
+    async with reader() as engine:
+        found = await engine.runs(states=[RunState.RUNNING, RunState.ROLLING_BACK], limit=100)
+    return list(reversed(found))
+
+
+def _since(owner: OwnerInfo) -> str:
+    return f"{stamp(owner.since)} ({duration(time.time() - owner.since)})"

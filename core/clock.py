@@ -1,0 +1,45 @@
+"""The event loop's clock: uptime that also counts while the machine sleeps.
+
+Python's loops go by CLOCK_MONOTONIC, which stands still during a suspend: a laptop that slept through the night
+would give a command that hangs the whole of its timeout again. Wall time is worse, it jumps. So every timeout of
+an engine (`call_later`, `asyncio.timeout`, keepalives of SSH) goes by CLOCK_BOOTTIME here. The kernel's own wait
+does not count a suspend either; it is cut into pieces of a second, so that after waking nothing overdue waits
+longer than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+import time
+from typing import Any
+
+WAIT_AT_MOST_S = 1.0
+
+
+def uptime_s() -> float:
+    """Seconds since some fixed moment, sleep included; never jumps with the wall clock."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    # On macOS this clock, unlike time.monotonic(), goes on during sleep.
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+class _Selector(selectors.DefaultSelector):
+    """Waits for a second at most where the loop would wait for a timer."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        found: list[Any] = super().select(timeout if timeout is None else min(timeout, WAIT_AT_MOST_S))
+        return found
+
+
+class UptimeLoop(asyncio.SelectorEventLoop):
+    """The event loop that an engine runs in."""
+
+    def __init__(self) -> None:
+        super().__init__(_Selector())
+
+    def time(self) -> float:
+        """The loop's clock."""
+        return uptime_s()
