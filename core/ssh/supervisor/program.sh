@@ -278,7 +278,8 @@ wl_out() {
 }
 
 #: folder
-# wl_new NAME BASE: makes the run's folder below a base that is ours, private, and no link.
+# wl_new NAME BASE: makes the run's folder below a base that is ours, private, and no link; names the folders
+# of other runs.
 wl_new() {
     wl_f=$2
     case $wl_f in
@@ -305,7 +306,10 @@ wl_new() {
     else
         printf 'F %s\n' "$wl_f/$1"
         for wl_l in "$wl_f"/run-*; do
-            [ "$wl_l" = "$wl_f/$1" ] || [ ! -d "$wl_l" ] || printf 'N %s\n' "$wl_l"
+            case $wl_l in
+            "$wl_f/${1%.*}".*) ;;
+            *) [ ! -d "$wl_l" ] || printf 'N %s\n' "$wl_l" ;;
+            esac
         done
     fi
     printf 'C\n'
