@@ -89,9 +89,26 @@ class SupervisedCommands:
 
         A server that can't supervise is noted, not refused: its commands run plainly.
         """
-        notes: list[str] = []
         try:
-            session = await self._open_session()
+            session = await Session.begin(self._link, self._settings)
+            self._session, self._link.spare = session, self._make_room
+            if self._folder:
+                session.leave_scope()
+                await session.greet()
+                why, ends_at_logout = "", ""
+            else:
+                # Asked before the greeting came: a new connection costs one round trip less for each.
+                asked = asyncio.gather(
+                    self._make_folder(session), session.survives_logout(), return_exceptions=True
+                )
+                try:
+                    await session.greet()
+                finally:
+                    answers = await asked
+                for answer in answers:
+                    if isinstance(answer, BaseException):
+                        raise answer
+                why, ends_at_logout = map(str, answers)
         except ChannelRefused as error:
             self._be_plain(Hello(notes=(f"commands cannot be run: {error}",)), str(error))
             return
@@ -99,29 +116,25 @@ class SupervisedCommands:
             why = f"no POSIX shell answers: {error}"
             self._be_plain(Hello(notes=(f"{why}; commands will fail",)), why)
             return
-        why = ""
+        except SessionLost as error:
+            if self._link.gone:
+                raise LinkGone(self._link.lost_why) from None
+            why, ends_at_logout = str(error), ""
         if session.group == "-":
             why = "it has neither setsid, python3 nor perl to make a process group"
-        elif not self._folder:
-            try:
-                why = await self._make_folder(session)
-                ends_at_logout = "" if why else await session.survives_logout()
-            except SessionLost as error:
-                if self._link.gone:
-                    raise LinkGone(self._link.lost_why) from None
-                why, ends_at_logout = str(error), ""
-            if ends_at_logout:
-                notes.append(
-                    f"the login manager ends what a user leaves running ({ends_at_logout}: KillUserProcesses): "
-                    "a command does not survive its connection; `loginctl enable-linger` there lets it"
-                )
         if why:
             session.close("nothing is supervised here")
-            self._be_plain(
-                Hello(session.boot_id, (f"commands run unsupervised: {why}",)), f"unsupervised: {why}"
-            )
+            self._folder = ""
+            hello = Hello(session.boot_id, (f"commands run unsupervised: {why}",))
+            self._be_plain(hello, f"unsupervised: {why}")
             return
-        self.hello = Hello(session.boot_id, tuple(notes), self._folder)
+        notes: tuple[str, ...] = ()
+        if ends_at_logout:
+            notes = (
+                f"the login manager ends what a user leaves running ({ends_at_logout}: KillUserProcesses): "
+                "a command does not survive its connection; `loginctl enable-linger` there lets it",
+            )
+        self.hello = Hello(session.boot_id, notes, self._folder)
 
     def _be_plain(self, hello: Hello, why: str) -> None:
         self.hello = self._plain.hello = hello

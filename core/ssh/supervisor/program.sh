@@ -359,7 +359,8 @@ wl_out() {
 }
 
 #: folder
-# wl_new NAME BASE: makes the run's folder below a base that is ours, private, and no link.
+# wl_new NAME BASE: makes the run's folder below a base that is ours, private, and no link; names the folders
+# of other runs.
 wl_new() {
     wl_f=$2
     case $wl_f in
@@ -387,11 +388,13 @@ wl_new() {
         printf 'F %s\n' "$wl_f/$1"
         wl_y=0
         for wl_l in "$wl_f"/run-*; do
-            if [ "$wl_l" != "$wl_f/$1" ] && [ -d "$wl_l" ]; then
-                wl_y=$((wl_y+1))
-                [ $wl_y -le 1000 ] || break
-                printf 'N %s\n' "$wl_l"
-            fi
+            case $wl_l in
+            "$wl_f/${1%.*}".*) continue ;;
+            esac
+            [ -d "$wl_l" ] || continue
+            wl_y=$((wl_y+1))
+            [ $wl_y -le 1000 ] || break
+            printf 'N %s\n' "$wl_l"
         done
     fi
     printf 'C\n'

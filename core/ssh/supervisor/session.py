@@ -7,7 +7,6 @@ unexpected is closed, not guessed at, and whatever it was asked counts as unansw
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -60,6 +59,8 @@ class Session:
         self._notices = NoticeReader(shell.marker_bytes(marker), self._noticed)
         self._questions: deque[_Question] = deque()
         self._listeners: dict[str, Notice] = {}
+        self._outgoing: list[bytes] = []
+        self._flushing = False
         self._known_parts: set[str] = set()
         self._channel: Channel | None = None
         self._ended: asyncio.Task[None] | None = None
@@ -69,8 +70,11 @@ class Session:
         self.group = "-"
 
     @classmethod
-    async def open(cls, link: Link, settings: SshSettings) -> Session:
-        """Starts a session. Raises LinkGone, ChannelRefused, NoShell."""
+    async def begin(cls, link: Link, settings: SshSettings) -> Session:
+        """Starts a session, and does not wait for its greeting: requests may be made at once.
+
+        Raises LinkGone, ChannelRefused.
+        """
         session = cls(link, settings)
         channel = await link.execute(
             shell.exec_line(settings.shell), session._received, wait_s=settings.channel_wait_s
@@ -78,23 +82,33 @@ class Session:
         session._channel = channel
         session._ended = asyncio.ensure_future(session._watch(channel))
         lines = program.core_lines(settings.shell, session._marker, settings.output_bound_bytes)
-        with contextlib.suppress(LinkGone):
-            channel.write("".join(f"{line}\n" for line in lines).encode())
+        session._outgoing.extend(f"{line}\n".encode() for line in lines)
+        session._flush_soon()
+        return session
+
+    async def greet(self) -> None:
+        """Waits for the greeting. Raises LinkGone, NoShell."""
         try:
-            async with asyncio.timeout(settings.hello_wait_s):
-                greeting = await asyncio.shield(session._greeted)
+            async with asyncio.timeout(self._settings.hello_wait_s):
+                greeting = await asyncio.shield(self._greeted)
         except TimeoutError:
-            session.close("no answer to the greeting")
-            raise NoShell(session._words() or f"no answer within {settings.hello_wait_s:g} s") from None
+            self.close("no answer to the greeting")
+            raise NoShell(self._words() or f"no answer within {self._settings.hello_wait_s:g} s") from None
         except SessionLost as error:
-            if link.gone:
-                raise LinkGone(link.lost_why) from None
-            raise NoShell(session._words() or str(error)) from None
+            if self._link.gone:
+                raise LinkGone(self._link.lost_why) from None
+            raise NoShell(self._words() or str(error)) from None
         except BaseException:
-            session.close("it was not waited for")
+            self.close("it was not waited for")
             raise
-        session.boot_id = shell.parse_boot_id(greeting.words[0]) if greeting.text(0) != "-" else ""
-        session.group = greeting.text(3) or "-"
+        self.boot_id = shell.parse_boot_id(greeting.words[0]) if greeting.text(0) != "-" else ""
+        self.group = greeting.text(3) or "-"
+
+    @classmethod
+    async def open(cls, link: Link, settings: SshSettings) -> Session:
+        """Starts a session and waits for its greeting. Raises LinkGone, ChannelRefused, NoShell."""
+        session = await cls.begin(link, settings)
+        await session.greet()
         return session
 
     @property
@@ -123,6 +137,9 @@ class Session:
         told = (re.sub(r"[^\w.@:+/-]", "_", word, flags=re.ASCII).encode() for word in name)
         words = [folder.encode(), record.encode(), line, kind, *told]
         self._send(b"wl_run " + b" ".join(map(_quote, words)))
+        self._flush()
+        if self.gone:
+            raise SessionLost(self.why_lost)
 
     async def get(
         self,
@@ -153,7 +170,6 @@ class Session:
 
     async def kill(self, folder: str, record: str, signal: str, sudo: str = "") -> list[str]:
         """Signals the process group ("-" only looks): the pids that are left, "nopid" or "?"."""
-        await self._load("get")
         frames = await self._ask("stop", f"wl_kill {_path(folder, record)} {record} {signal} {sudo}".encode())
         return [word.decode("ascii", "replace") for word in frames[-1].words[1:]]
 
@@ -192,9 +208,6 @@ class Session:
 
     # ------------------------------------------------------------ inside
 
-    async def _load(self, part: str) -> None:
-        self._define(part)
-
     def _define(self, part: str) -> None:
         if part not in self._known_parts:
             self._known_parts.add(part)
@@ -219,11 +232,25 @@ class Session:
     def _send(self, request: bytes) -> None:
         if self.gone or self._channel is None:
             raise SessionLost(self.why_lost or "it was never opened")
+        self._outgoing.append(request + b"\n")
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Requests made in one turn of the loop travel together."""
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if not self._outgoing or self.gone or self._channel is None:
+            return
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
         try:
-            self._channel.write(request + b"\n")
+            self._channel.write(data)
         except LinkGone as error:
             self._lose(str(error))
-            raise SessionLost(str(error)) from None
 
     def _received(self, is_stderr: bool, data: bytes) -> None:
         if self.gone:
