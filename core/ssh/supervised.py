@@ -36,7 +36,7 @@ from core.ssh.commands import Hello, Ledger, Running
 from core.ssh.link import ChannelRefused, Link, LinkGone
 from core.ssh.plain import PlainCommands
 from core.ssh.settings import SshSettings
-from core.ssh.supervisor.record import is_folder, new_folder_name, passing_id, record_id
+from core.ssh.supervisor.record import exit_status_of, is_folder, new_folder_name, passing_id, record_id
 from core.ssh.supervisor.session import NoShell, Session, SessionLost
 from core.ssh.supervisor.stop import pids_of, stop_record
 from core.ssh.supervisor.watch import Watch, hints, settled, verdict
@@ -292,9 +292,12 @@ class SupervisedCommands:
         clock = asyncio.get_running_loop().time
         pause_s, waits, losses, looks = settings.look_first_s, fresh, 0, 0
         odd_since: float | None = None
+        told: int | None = None
         try:
             while True:
                 notice = await watch.next(pause_s if waits else 0)
+                if notice is not None and notice.kind == "D":
+                    told = exit_status_of(notice.text(1))
                 answer = settled(notice, watch, name) if notice is not None else None
                 if answer is not None:
                     if isinstance(answer, NotStarted) and answer.again and watch.folder == self._folder:
@@ -325,6 +328,9 @@ class SupervisedCommands:
                     continue
                 if state.claim == "n":
                     return await self._void(session, watch, running.trace)
+                if state.status is None and told is not None:
+                    # Its watcher said so, and had no room to write it.
+                    return Ended(told)
                 proved = verdict(state, watch.folder, name)
                 if proved is None:
                     odd_since = None
