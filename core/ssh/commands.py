@@ -94,6 +94,11 @@ class CommandPath(Protocol):
         """Removes what the command left on the server."""
         ...
 
+    @property
+    def stale(self) -> bool:
+        """Whether something was found missing on the server, so that `refresh` has something to mend."""
+        ...
+
     async def refresh(self) -> None:
         """Mends what was found missing on the server since; `hello` then says how it is."""
         ...

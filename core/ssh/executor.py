@@ -89,6 +89,13 @@ class SshExecutor:
         self._folders[server.name] = connection.prepared.hello.folder
         return self._facts(connection)
 
+    def at_hand(self, server: Server) -> ServerFacts | None:
+        """The facts of a connection that is open and lacks nothing."""
+        connection = self._pool.current(server)
+        if connection is None or connection.prepared.stale:
+            return None
+        return self._facts(connection)
+
     async def start(
         self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
     ) -> Answer:

@@ -327,6 +327,8 @@ class PlainCommands:
         """Nothing is kept on the server."""
         self._ledger.pop(ref, None)
 
+    stale = False
+
     async def refresh(self) -> None:
         """Nothing is kept on the server."""
 

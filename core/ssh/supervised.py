@@ -213,9 +213,14 @@ class SupervisedCommands:
         if old:
             await session.sweep(old[:100])
 
+    @property
+    def stale(self) -> bool:
+        """Whether the run's folder went."""
+        return not self._folder and bool(self.hello.folder)
+
     async def refresh(self) -> None:
         """Makes the run's folder anew where it went: attempts that were filed in the old one are not in it."""
-        if self._folder or not self.hello.folder:
+        if not self.stale:
             return
         try:
             why = await self._make_folder(await self._open_session())
@@ -504,7 +509,7 @@ class SupervisedCommands:
             return
         try:
             if over and self._folder:
-                await session.sweep([self._folder])
+                session.sweep_away([self._folder])
             else:
                 self._flush_forgotten()
         except SessionLost:

@@ -79,11 +79,11 @@ class Session:
         session._ended = asyncio.ensure_future(session._watch(channel))
         lines = program.core_lines(settings.shell, session._marker, settings.output_bound_bytes)
         session._outgoing.extend(f"{line}\n".encode() for line in lines)
-        session._flush_soon()
         return session
 
     async def greet(self) -> None:
         """Waits for the greeting. Raises LinkGone, NoShell."""
+        self._flush_soon()
         try:
             async with asyncio.timeout(self._settings.hello_wait_s):
                 greeting = await asyncio.shield(self._greeted)
@@ -187,6 +187,12 @@ class Session:
         """Removes folders of runs that are over."""
         await self._ask("clean", b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
 
+    def sweep_away(self, folders: Sequence[str]) -> None:
+        """The last request before the end: removes folders, and nobody waits for it. Raises SessionLost."""
+        self._define("clean")
+        self._send(b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
+        self._flush()
+
     def listen(self, record: str, notice: Notice) -> None:
         """Tells `notice` what the server says of a command."""
         self._listeners[record] = notice
@@ -225,10 +231,11 @@ class Session:
         self._flush_soon()
 
     def _flush_soon(self) -> None:
-        """Requests made in one turn of the loop travel together."""
+        """Requests made within a turn of the loop travel together: a packet costs more than what is in it."""
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
