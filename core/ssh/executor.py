@@ -96,6 +96,11 @@ class SshExecutor:
             return None
         return self._facts(connection)
 
+    async def sudo_refused(self, server: Server, user: str) -> str:
+        """Why sudo does not run a shell as `user` on the server; "" where it does. Raises Unreachable."""
+        connection = await self._pool.open(server)
+        return await connection.prepared.sudo_refused(user)
+
     async def start(
         self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
     ) -> Answer:

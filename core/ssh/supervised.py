@@ -279,10 +279,10 @@ class SupervisedCommands:
         watch = Watch(ref, folder, record, sink, dict.fromkeys(Stream, 0))
         try:
             session = await self._open_session()
-            if command.sudo is not None and (refused := await self._sudo_refused(session, command.sudo)):
+            if command.sudo is not None and (refused := await self.sudo_refused(command.sudo)):
                 return Ended(
                     1,
-                    why=f"sudo refuses to run a shell as {command.sudo}: {refused}",
+                    why=refused,
                     evidence="it was not handed over",
                 )
             if running.called_off:
@@ -413,9 +413,15 @@ class SupervisedCommands:
             return NotStarted(f"it never started on {name}, and never will: its claim was written by us")
         return InDoubt(f"the attempt on {name} could not be voided: {said}", lost=said == "claimed")
 
-    async def _sudo_refused(self, session: Session, user: str) -> str:
+    async def sudo_refused(self, user: str) -> str:
+        """Why sudo does not run a shell as `user`; asked once for each connection."""
         if user not in self._sudo:
-            self._sudo[user] = await session.may_sudo(shell.kill_words(user))
+            try:
+                session = await self._open_session()
+                said = await session.may_sudo(shell.kill_words(user))
+            except (LinkGone, ChannelRefused, NoShell, SessionLost):
+                return ""
+            self._sudo[user] = said and f"sudo refuses to run a shell as {user}: {said}"
         return self._sudo[user]
 
     # ------------------------------------------------------------ the other verbs
