@@ -7,6 +7,7 @@ unexpected is closed, not guessed at, and whatever it was asked counts as unansw
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +21,11 @@ from core.ssh.supervisor import program
 from core.ssh.supervisor.frames import AnswerReader, Frame, Garbled, NoticeReader
 from core.ssh.supervisor.record import State
 
-LAST = {"G": "G", "V": "V", "K": "K", "C": "C", "S": "S"}
+LAST = frozenset("GVKCS")
 """The kinds of frame that end an answer."""
+
+MAX_FRAMES = 2000
+"""More than any answer has."""
 
 Deliver = Callable[[Stream, int, bytes], None]
 Notice = Callable[[Frame | None], None]
@@ -129,7 +133,9 @@ class Session:
 
     def run(self, folder: str, record: str, line: bytes, kind: bytes, name: Sequence[str]) -> None:
         """Claims and starts a command. What comes of it is told to whoever listens. Raises SessionLost."""
-        words = [folder.encode(), record.encode(), line, kind, *(word.encode() for word in name)]
+        # For whoever looks at the process list: nothing that a line or a terminal would take amiss.
+        told = (re.sub(r"[^\w.@:+/-]", "_", word, flags=re.ASCII).encode() for word in name)
+        words = [folder.encode(), record.encode(), line, kind, *told]
         self._send(b"wl_run " + b" ".join(map(_quote, words)))
         self._flush()
         if self.gone:
@@ -177,6 +183,11 @@ class Session:
         """ "" where commands outlive the session, else what ends them."""
         frames = await self._ask("logout", b"wl_logout")
         return "" if frames[-1].text(0) == "0" else frames[-1].text(1)
+
+    def leave_scope(self) -> None:
+        """Starts commands so that they survive a logout, as an earlier session found that they must be."""
+        self._define("logout")
+        self._send(b"wl_logout >/dev/null")
 
     def forget(self, records: Sequence[tuple[str, str]]) -> None:
         """Removes what attempts left, but for their claims. Raises SessionLost."""
@@ -276,6 +287,8 @@ class Session:
                 question.deliver(stream, frame.number(2), frame.body)
             return
         question.frames.append(frame)
+        if len(question.frames) > MAX_FRAMES:
+            raise Garbled("an answer has no end")
         if frame.kind in LAST:
             self._questions.popleft()
             if not question.answer.done():
