@@ -52,21 +52,25 @@ def default_ciphers() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*FIRST_CIPHERS, *_names(get_default_encryption_algs()))))
 
 
+@functools.lru_cache(maxsize=64)
 def choose_kex(configured: str | None) -> tuple[str, ...]:
     """Key exchanges by ssh_config. Raises ValueError where none that it names is known."""
     return _choose("KexAlgorithms", configured, default_kex(), _names(get_kex_algs()))
 
 
+@functools.lru_cache(maxsize=64)
 def choose_ciphers(configured: str | None) -> tuple[str, ...]:
     """Ciphers by ssh_config. Raises ValueError where none that it names is known."""
     return _choose("Ciphers", configured, default_ciphers(), _names(get_encryption_algs()))
 
 
+@functools.lru_cache(maxsize=64)
 def choose_macs(configured: str | None) -> tuple[str, ...]:
     """Message authentication codes by ssh_config. Raises ValueError where none is known."""
     return _choose("MACs", configured, _names(get_default_mac_algs()), _names(get_mac_algs()))
 
 
+@functools.lru_cache(maxsize=64)
 def choose_host_keys(configured: str | None) -> tuple[str, ...]:
     """Plain host key algorithms by ssh_config; certificates are added where an authority is known."""
     plain = _names(get_public_key_algs())

@@ -71,7 +71,9 @@ def remote_text(text: str) -> str:
 
 
 def worth_retrying(error: BaseException, attempt: Attempt) -> bool:
-    """Whether the server turned us away during the handshake, as one with too many connections does."""
+    """Whether the server turned us away as one with too many connections does, or its jump host had no room."""
+    if isinstance(error, asyncssh.ChannelOpenError):
+        return error.code == asyncssh.OPEN_RESOURCE_SHORTAGE
     if attempt.stage is not Stage.HANDSHAKE:
         return False
     if isinstance(error, asyncssh.ServiceNotAvailable):

@@ -19,7 +19,14 @@ from asyncssh.public_key import SSHKey
 from core.engine.executor import Unreachable
 from core.errors import InputError, NotPossible
 from core.files import private_folder, write_atomically
-from core.ssh.knownhosts import AUTHORITY, REVOKED, Entry, load_known_hosts, parse_known_hosts
+from core.ssh.knownhosts import (
+    AUTHORITY,
+    REVOKED,
+    Entry,
+    load_known_hosts,
+    parse_known_hosts,
+    read_public_key,
+)
 from core.ssh.options import Resolved, resolve
 from providers.base import Server
 
@@ -90,7 +97,10 @@ def trust_of(resolved: Resolved, workspace_file: Path | None) -> Trust:
     decisive: Trust | None = None
     for name, by_port in names:
         for file in files:
-            entries = load_known_hosts(file).of(name)
+            known = load_known_hosts(file)
+            if decisive is not None and not known.revokes:
+                continue  # hashed names cost a digest for each line
+            entries = known.of(name)
             revoked += _keys(entry for entry in entries if entry.marker == REVOKED)
             keys = _keys(entry for entry in entries if not entry.marker)
             authorities = _keys(entry for entry in entries if entry.marker == AUTHORITY)
@@ -104,7 +114,7 @@ def _pinned(resolved: Resolved) -> tuple[KnownKey, ...]:
     keys = []
     for line in resolved.target.host_keys:
         try:
-            keys.append(KnownKey(asyncssh.import_public_key(line), "pinned by its provider"))
+            keys.append(KnownKey(read_public_key(line), "pinned by its provider"))
         except ValueError as error:
             raise Unreachable(
                 f"{resolved.name}: its provider pins a host key that cannot be read: {error}",

@@ -1,15 +1,16 @@
 """Reads known_hosts files: parsed once, asked for many names.
 
 Purpose: a file of a thousand lines handed to every connect costs more than the handshake. Here a file is
-parsed once and kept while it is unchanged; an answer holds only the keys of the name that was asked for,
-each with its file and line. Plain names, `[name]:port`, patterns, hashed names, `@revoked` and
-`@cert-authority` are understood; a line that cannot be read is skipped, as ssh does.
+parsed once and kept while it is unchanged (looked at, not opened, for each answer); an answer holds only
+the keys of the name that was asked for, each with its file and line. Plain names, `[name]:port`, patterns,
+hashed names, `@revoked` and `@cert-authority` are understood; a line that cannot be read is skipped, as ssh does.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hmac
 import os
 from dataclasses import dataclass, field
@@ -44,9 +45,15 @@ class Entry:
     def public_key(self) -> SSHKey | None:
         """The key, or None where asyncssh cannot read it."""
         try:
-            return asyncssh.import_public_key(self.key)
+            return read_public_key(self.key)
         except ValueError:
             return None
+
+
+@functools.lru_cache(maxsize=4096)
+def read_public_key(line: str) -> SSHKey:
+    """A public key in OpenSSH's one-line form, read once for all connections. Raises ValueError."""
+    return asyncssh.import_public_key(line)
 
 
 @dataclass(slots=True)
@@ -56,6 +63,8 @@ class KnownHosts:
     exact: dict[str, list[Entry]] = field(default_factory=dict)
     patterns: list[Entry] = field(default_factory=list)
     hashed: list[tuple[bytes, bytes, Entry]] = field(default_factory=list)
+    revokes: bool = False
+    """Whether any line revokes a key: where none does, a name that is known already need not be looked up."""
 
     def of(self, name: str) -> list[Entry]:
         """The entries of a name as `known_hosts` writes it (lower case; `[name]:port`), in file order."""
@@ -74,12 +83,11 @@ _CACHE: dict[Path, tuple[tuple[int, ...], KnownHosts]] = {}
 def load_known_hosts(path: Path) -> KnownHosts:
     """A file's entries; a file that does not exist or cannot be read has none."""
     try:
+        cached = _CACHE.get(path)
+        if cached is not None and cached[0] == _signature(path.stat()):
+            return cached[1]
         with path.open("rb") as file:
-            info = os.fstat(file.fileno())
-            signature = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
-            cached = _CACHE.get(path)
-            if cached is not None and cached[0] == signature:
-                return cached[1]
+            signature = _signature(os.fstat(file.fileno()))
             data = file.read(MAX_FILE_BYTES)
     except OSError:
         return KnownHosts()
@@ -88,6 +96,10 @@ def load_known_hosts(path: Path) -> KnownHosts:
         _CACHE.clear()
     _CACHE[path] = (signature, parsed)
     return parsed
+
+
+def _signature(info: os.stat_result) -> tuple[int, ...]:
+    return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
 
 
 def parse_known_hosts(text: str, file: str) -> KnownHosts:
@@ -100,6 +112,7 @@ def parse_known_hosts(text: str, file: str) -> KnownHosts:
         marker = words.pop(0).lower() if words[0].startswith("@") else ""
         if len(words) < 3 or marker not in ("", REVOKED, AUTHORITY):
             continue
+        parsed.revokes = parsed.revokes or marker == REVOKED
         entry = Entry(words[0].lower(), marker, f"{words[1]} {words[2]}", file, number)
         if words[0].startswith("|"):
             split = _hashed(words[0])

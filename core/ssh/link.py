@@ -146,6 +146,10 @@ class Link:
         """How many sessions at once the server is known or assumed to allow."""
         return self._slots.limit
 
+    def allow_channels(self, most: int) -> None:
+        """What is known of this server from an earlier connection."""
+        self._slots.lower(most)
+
     def note_lost(self, error: Exception | None) -> None:
         """The connection ended; told once by whoever watches it."""
         self.lost_why = remote_text(str(error)) if error is not None else "the connection was closed"

@@ -9,6 +9,7 @@ refuse is not connected by: `Resolved.faults` says which.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -148,23 +149,38 @@ def _extend(way: list[Resolved], resolved: Resolved, depth: int) -> None:
         way.append(hop)
 
 
+def _usual(*paths: str) -> tuple[Path, ...]:
+    """Paths that stand for every server alike, made once for each home folder."""
+    return _made(paths, os.environ.get("HOME"))
+
+
+@functools.lru_cache(maxsize=64)
+def _made(paths: tuple[str, ...], home: str | None) -> tuple[Path, ...]:
+    return tuple(Path(path).expanduser() for path in paths)
+
+
+def _expanded(path: Path) -> Path:
+    return path if path.is_absolute() else path.expanduser()
+
+
 class _Resolver:
     """Turns what applies to a host into values; every value that cannot be read becomes a fault."""
 
     def __init__(self, name: str, target: SshTarget, lookup: str, found: Effective) -> None:
         self._name, self._target, self._lookup, self._found = name, target, lookup, found
         self._faults = list(found.faults)
-        self._tokens: dict[str, str] = {"%": "%"}
+        self._tokens = {"%": "%", "h": lookup, "n": lookup}
+        self._reached_as: tuple[str, int, str] | None = None
+        """Address, port and user once they are known; the tokens that need them are made when one is met."""
 
     def resolve(self) -> Resolved:
         target, found = self._target, self._found
-        self._tokens |= {"h": self._lookup, "n": self._lookup}
         address = target.address
         if self._lookup == target.address:
             address = self._text("hostname", target.address)
         port = target.port or self._number("port", DEFAULT_PORT, 1, 65535)
         user = target.user or self._text("user", local_user())
-        self._set_tokens(address, port, user)
+        self._reached_as = (address, port, user)
         agent = self._agent()
         forward = self._forward_agent(agent)
         files, chosen = self._identity_files()
@@ -256,9 +272,14 @@ class _Resolver:
             return os.environ[match[1]]
 
         text = re.sub(r"\$\{([^}]*)\}", variable, value) if environment else value
+        if "%" not in text:
+            return text
+        if self._reached_as is not None:
+            self._add_tokens(*self._reached_as)
+            self._reached_as = None
         return re.sub(r"%(.?)", token, text)
 
-    def _set_tokens(self, address: str, port: int, user: str) -> None:
+    def _add_tokens(self, address: str, port: int, user: str) -> None:
         local = socket.gethostname()
         jump = self._found.value("proxyjump") or ""
         joined = "".join((local, address, str(port), user, jump))
@@ -269,7 +290,7 @@ class _Resolver:
             "u": local_user(),
             "l": local,
             "L": local.partition(".")[0],
-            "d": str(Path("~").expanduser()),
+            "d": str(_usual("~")[0]),
             "i": str(os.getuid()),
             "j": jump,
             "k": self._found.value("hostkeyalias") or self._lookup,
@@ -294,11 +315,10 @@ class _Resolver:
 
     def _identity_files(self) -> tuple[tuple[Path, ...], bool]:
         if self._target.identity_files:
-            return tuple(path.expanduser() for path in self._target.identity_files), True
+            return tuple(map(_expanded, self._target.identity_files)), True
         if self._found.first("identityfile") is not None:
             return self._paths("identityfile"), True
-        folder = Path("~/.ssh").expanduser()
-        return tuple(folder / name for name in _DEFAULT_KEYS), False
+        return _usual(*(f"~/.ssh/{name}" for name in _DEFAULT_KEYS)), False
 
     def _agent(self) -> str:
         setting, usual = self._found.first("identityagent"), os.environ.get("SSH_AUTH_SOCK", "")
@@ -362,7 +382,7 @@ class _Resolver:
     def _known_hosts(self, name: str, usual: tuple[str, ...]) -> tuple[Path, ...]:
         setting = self._found.first(name)
         if setting is None:
-            return tuple(Path(path).expanduser() for path in usual)
+            return _usual(*usual)
         paths = []
         for argument in setting.arguments:
             if argument.lower() == "none":

@@ -2,7 +2,8 @@
 
 Invariants: whoever asks for the same server at the same time shares one attempt; at most
 `parallel_connects` handshakes run at once; a server that turns us away during the handshake is asked again
-after a random, growing pause, a bounded number of times; jump hosts are connected to once and shared.
+after a random, growing pause, a bounded number of times; jump hosts are connected to once and shared; how
+many sessions a server allows is remembered when its connection is made again.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class SshPool(Generic[T]):
         self._connecting = asyncio.Semaphore(settings.parallel_connects)
         self._entries: dict[str, _Entry[T]] = {}
         self._jumps: dict[tuple[str, ...], Shared[Link]] = {}
+        self._most_channels: dict[SshTarget, int] = {}
         self._closed = False
 
     async def open(self, server: Server) -> Connection[T]:
@@ -129,6 +131,7 @@ class SshPool(Generic[T]):
     async def _open(self, server: Server) -> Connection[T]:
         resolved = self._resolved(server)
         link = await self._connect(resolved, trust_of(resolved, self.settings.known_hosts))
+        link.allow_channels(self._most_channels.get(server.ssh, link.max_channels))
         try:
             return Connection(link, await self._prepare(server, link))
         except BaseException:
@@ -137,8 +140,11 @@ class SshPool(Generic[T]):
 
     async def _drop(self, entry: _Entry[T]) -> None:
         await entry.attempt.cancel()
-        if entry.attempt.value is not None:
-            await entry.attempt.value.link.close()
+        connection = entry.attempt.value
+        if connection is not None:
+            if connection.link.max_channels < self.settings.parallel_channels:
+                self._most_channels[entry.target] = connection.link.max_channels
+            await connection.link.close()
 
     def _resolved(self, server: Server) -> Resolved:
         resolved = resolve(server)

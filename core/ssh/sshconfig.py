@@ -14,7 +14,7 @@ from __future__ import annotations
 import getpass
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,11 +77,47 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A parsed file with everything it includes. `faults` are lines that OpenSSH would refuse."""
+    """A parsed file with everything it includes. `faults` are lines that OpenSSH would refuse.
+
+    `named` holds, by host name, the positions of items under a `Host` line of plain names; `general` those of
+    all others. A file with a block for each of a thousand hosts is so not read through for each of them.
+    """
 
     items: tuple[Item, ...]
     faults: tuple[Fault, ...]
     has_final: bool
+    named: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    general: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, items: Sequence[Item], faults: Sequence[Fault], has_final: bool) -> ConfigFile:
+        """A file with its index."""
+        named: dict[str, list[int]] = {}
+        general: list[int] = []
+        for position, item in enumerate(items):
+            names = _plain_names(item.conditions)
+            if names is None:
+                general.append(position)
+            for name in names or ():
+                named.setdefault(name, []).append(position)
+        positions = {name: tuple(found) for name, found in named.items()}
+        return cls(tuple(items), tuple(faults), has_final, positions, tuple(general))
+
+    def for_host(self, host: str) -> Iterator[Item]:
+        """The items that may apply to a host, in file order; their conditions are still to be tested."""
+        found = self.named.get(host.lower(), ())
+        for position in sorted((*found, *self.general)) if found else self.general:
+            yield self.items[position]
+
+
+def _plain_names(conditions: tuple[Condition, ...]) -> set[str] | None:
+    """The names of a `Host` line without wildcards and negations; None for everything else."""
+    if len(conditions) != 1:
+        return None
+    ((keyword, patterns, _), *more) = conditions[0].tests
+    if keyword != "name" or more or any(char in patterns for char in "*?!"):
+        return None
+    return {name.strip().lower() for name in patterns.split(",")}
 
 
 @dataclass(slots=True)
@@ -135,7 +171,7 @@ def effective(paths: Sequence[Path], host: str, user: str | None = None) -> Effe
     for final in (False, True) if any(file.has_final for file in files) else (False,):
         known: dict[int, bool] = {}
         for file in files:
-            for item in file.items:
+            for item in file.for_host(host):
                 if _applies(item, result, user, final, known, told):
                     _take(result, item.setting)
     return result
@@ -148,7 +184,7 @@ def load(path: Path) -> ConfigFile:
         return cached[1]
     reader = _Reader(check_owner=path == USER_CONFIG.expanduser())
     reader.read(path, (), 0)
-    parsed = ConfigFile(tuple(reader.items), tuple(reader.faults), reader.has_final)
+    parsed = ConfigFile.of(reader.items, reader.faults, reader.has_final)
     if len(_CACHE) > 64:
         _CACHE.clear()
     _CACHE[path] = (reader.seen, parsed)

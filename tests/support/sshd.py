@@ -74,6 +74,11 @@ class Sshd:
         return self.folder / "home"
 
     @property
+    def address(self) -> str:
+        """Where it listens; `ListenAddress 0.0.0.0` makes every 127.x.y.z a server of its own."""
+        return self.options.get("ListenAddress", "127.0.0.1")
+
+    @property
     def log(self) -> str:
         """What the server wrote to its log."""
         return (self.folder / "log").read_text(errors="replace")
@@ -139,7 +144,7 @@ class Sshd:
             if self.process.poll() is not None:
                 raise RuntimeError(f"sshd ended: {self.log}")
             # Asked of its log: a connection made to find out would count against MaxStartups.
-            if self.log.count(f"Server listening on 127.0.0.1 port {self.port}") >= starts:
+            if self.log.count(f"Server listening on {self.address} port {self.port}") >= starts:
                 return
             time.sleep(0.01)
         raise RuntimeError(f"sshd does not listen: {self.log}")
@@ -166,6 +171,30 @@ class Sshd:
     def sessions(self) -> list[int]:
         """The pids of the server's direct children: one for each connection."""
         return children(self.process.pid)
+
+    def signal_sessions(self, number: int) -> list[int]:
+        """Sends a signal to the process of every connection, not to what runs on it; their pids.
+
+        With privilege separation a connection has two processes, the monitor and its child: both get it.
+        """
+        pids = []
+        for session in self.sessions():
+            for pid in (*(child for child in children(session) if _is_sshd(child)), session):
+                _signal(pid, number)
+                pids.append(pid)
+        return pids
+
+    def kill_sessions(self) -> list[int]:
+        """Kills the process of every connection; what runs on it lives on."""
+        return self.signal_sessions(signal.SIGKILL)
+
+    def freeze_sessions(self) -> list[int]:
+        """Stops the process of every connection: the connection is half open from now on."""
+        return self.signal_sessions(signal.SIGSTOP)
+
+    def thaw_sessions(self) -> list[int]:
+        """Lets frozen processes go on."""
+        return self.signal_sessions(signal.SIGCONT)
 
     def stop(self) -> None:
         """Ends the listener and every session."""
@@ -197,6 +226,13 @@ def alive(pid: int) -> bool:
     """Whether a process is there and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _is_sshd(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().startswith("sshd")
     except (FileNotFoundError, ProcessLookupError):
         return False
 

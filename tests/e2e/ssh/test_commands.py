@@ -11,8 +11,8 @@ import signal
 import pytest
 
 from core.engine.executor import Command, Ended, NotStarted, Stopped
-from tests.e2e.ssh.conftest import Host
 from tests.e2e.ssh.lab import Lab, Recorder, new_ref
+from tests.support.hosts import Host
 
 TEN_MB = 10 * 1024 * 1024
 

@@ -13,7 +13,7 @@ from core.errors import InputError
 from core.ssh.hostkeys import trust
 from core.ssh.interactive import interactive_argv
 from providers.base import Server
-from tests.e2e.ssh.conftest import Host
+from tests.support.hosts import Host
 from tests.support.sshd import Sshd, one_line
 
 

@@ -14,8 +14,8 @@ from core.engine.executor import Command, Ended, NotStarted, Stopped, StopUnconf
 from core.ssh import stopping
 from core.ssh.settings import SshSettings
 from core.ssh.shell import Started
-from tests.e2e.ssh.conftest import Host, link_shell
 from tests.e2e.ssh.lab import Lab, Recorder, eventually, laboratory, new_ref
+from tests.support.hosts import Host, link_shell
 from tests.support.sshd import Sshd, alive
 
 
@@ -184,7 +184,7 @@ async def test_a_stop_that_cannot_be_sent_is_unconfirmed_with_the_pid(sshd: Sshd
 
 
 async def test_a_stop_before_the_hand_over_calls_it_off(host: Host, tmp_path: Path) -> None:
-    async with laboratory(host.server) as lab:
+    async with laboratory(host.server, host.settings) as lab:
         ref, witness = new_ref(), tmp_path / "witness"
         starting = asyncio.ensure_future(lab.start(Command(f"touch {witness}"), Recorder(), ref))
         await asyncio.sleep(0)  # it is connecting now

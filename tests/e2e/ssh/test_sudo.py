@@ -11,8 +11,8 @@ import pytest
 
 from core.engine.executor import Ended, Stopped
 from core.ssh.settings import SshSettings
-from tests.e2e.ssh.conftest import Host
 from tests.e2e.ssh.lab import Lab, laboratory
+from tests.support.hosts import Host
 from tests.support.sshd import alive
 
 

@@ -17,8 +17,8 @@ import pytest
 from core.engine.executor import Command, Ended, InDoubt, NotStarted, PortProbe, Stopped, Upload
 from core.ssh.link import Link
 from core.ssh.transfer import TransferFailed, digest, remote_path
-from tests.e2e.ssh.conftest import Host
 from tests.e2e.ssh.lab import Lab, Recorder, eventually, laboratory, new_ref, upload_of
+from tests.support.hosts import Host
 from tests.support.sshd import Sshd, free_port
 
 PLACED = Ended(0, evidence="renamed in place")
