@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from core.errors import Fault
     from core.model.events import Event
+    from core.model.gaps import Gap
     from core.model.views import (
         AttemptInfo,
         Explanation,
@@ -171,6 +172,24 @@ def output(number: int, key: str, chunk: OutputChunk) -> Form:
         "end": chunk.end,
         "time": moment(chunk.time),
         "text": chunk.data.decode("utf-8", "replace"),
+    }
+
+
+def gap(number: int, key: str, info: Gap) -> Form:
+    """A hole in a task's output, before the piece that follows it."""
+    name, _, server = key.rpartition("@")
+    return {
+        "type": "gap",
+        "run": number,
+        "step": name,
+        "server": server,
+        "purpose": info.purpose.value,
+        "attempt": info.attempt,
+        "stream": info.stream.value,
+        "start": info.start,
+        "end": info.end,
+        "not_kept": info.not_kept,
+        "lost": info.lost,
     }
 
 

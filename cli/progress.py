@@ -6,13 +6,15 @@ A printer is fed every event in order and may read the engine for the output of 
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cli import jsonforms
 from cli.terminal import clean, emit, out, paint, say, signed
-from cli.words import clock, duration
+from cli.words import clock, duration, size
 from core.display import LineSplitter
 from core.model import events
+from core.model.gaps import Gap, GapFinder
 from core.model.ids import ENGINE_SERVER, TaskKey
 from core.model.states import Phase, RunState, Stream, TaskState, UndoState
 from themes.signs import RUN_SIGNS, TASK_SIGNS, UNDO_SIGNS, Sign
@@ -46,19 +48,23 @@ class OutputReader:
         self._engine = engine
         self._number = number
         self._cursors: dict[TaskKey, int] = {}
+        self._gaps: dict[TaskKey, GapFinder] = {}
 
-    async def new(self, event: Event) -> list[OutputChunk]:
-        """What was stored since the last time, of the task that the event is about."""
+    async def new(self, event: Event) -> AsyncIterator[tuple[Gap | None, OutputChunk]]:
+        """What was stored since the last time, of the task that the event is about; before each piece what
+        is missing there. A page at a time: a task that prints without end fills no list.
+        """
         if event.step is None or event.server is None:
-            return []
+            return
         key = TaskKey(event.step, event.server)
-        chunks: list[OutputChunk] = []
+        finder = self._gaps.setdefault(key, GapFinder())
         while True:
             page = await self._engine.output(self._number, key, after=self._cursors.get(key, 0))
-            chunks += page.chunks
+            for chunk in page.chunks:
+                yield finder.before(chunk, page.summaries), chunk
             self._cursors[key] = max(page.cursor, self._cursors.get(key, 0))
             if not page.more or not page.chunks:
-                return chunks
+                return
 
 
 class JsonLines:
@@ -71,8 +77,11 @@ class JsonLines:
         """See Printer."""
         emit(jsonforms.event(event))
         if self._output is not None and event.type == events.TASK_OUTPUT:
-            for chunk in await self._output.new(event):
-                emit(jsonforms.output(event.run or 0, f"{event.step}@{event.server}", chunk))
+            key = f"{event.step}@{event.server}"
+            async for gap, chunk in self._output.new(event):
+                if gap is not None:
+                    emit(jsonforms.gap(event.run or 0, key, gap))
+                emit(jsonforms.output(event.run or 0, key, chunk))
 
     def result(self, run: RunInfo, status: int) -> None:
         """See Printer."""
@@ -103,7 +112,9 @@ class ProgressLines:
             case events.TASK_UNDO if key is not None:
                 self._undo(event, key)
             case events.TASK_OUTPUT if self._output is not None and key is not None:
-                for chunk in await self._output.new(event):
+                async for gap, chunk in self._output.new(event):
+                    if gap is not None:
+                        self._gap(key, gap)
                     self._print(key, chunk)
             case events.RUN_STATE:
                 self._run(event)
@@ -170,6 +181,13 @@ class ProgressLines:
         splitter = self._lines.setdefault(name, LineSplitter())
         for line in splitter.feed(chunk.data):
             self._output_line(key, chunk.stream, line)
+
+    def _gap(self, key: TaskKey, gap: Gap) -> None:
+        splitter = self._lines.pop((key, gap.purpose.value, gap.attempt, gap.stream), None)
+        for line in splitter.finish() if splitter is not None else ():
+            self._output_line(key, gap.stream, line)
+        for told in gap.sentences(size):
+            say(f"{clean(str(key))}: {told}")
 
     def _flush(self, key: TaskKey) -> None:
         for name in [name for name in self._lines if name[0] == key]:

@@ -13,13 +13,15 @@ from cli.exits import Exit
 from cli.launch import perform, reader
 from cli.options import json_option, workspace_option
 from cli.terminal import clean, emit, note, out, out_bytes, say
+from cli.words import size
 
 if TYPE_CHECKING:
     from core.display import LineSplitter
     from core.engine.api import Engine
+    from core.model.gaps import Gap, GapFinder
     from core.model.ids import TaskKey
     from core.model.states import Purpose, Stream
-    from core.model.views import OutputChunk, OutputPage, RunInfo, TaskInfo
+    from core.model.views import OutputChunk, OutputPage, OutputSummary, RunInfo, TaskInfo
 
 
 @click.command()
@@ -135,7 +137,7 @@ async def _print_new(
             number, key, purpose=wanted.purpose, attempt=wanted.attempt, stream=wanted.stream, after=after
         )
         for chunk in page.chunks:
-            paper.chunk(key, chunk)
+            paper.chunk(key, chunk, page.summaries)
         after = max(after, page.cursor)
         if not (page.more and page.chunks):
             return after, page
@@ -190,14 +192,19 @@ class Paper:
         self._as_json = as_json
         self._named = named
         self._splitters: dict[tuple[TaskKey, str, int, str], LineSplitter] = {}
+        self._gaps: dict[TaskKey, GapFinder] = {}
         self._told: set[tuple[TaskKey, str, int, str]] = set()
         self.printed = False
 
-    def chunk(self, key: TaskKey, chunk: OutputChunk) -> None:
-        """Prints one piece."""
+    def chunk(self, key: TaskKey, chunk: OutputChunk, summaries: Sequence[OutputSummary]) -> None:
+        """Prints one piece, and before it what is missing there."""
         from core.display import LineSplitter
+        from core.model.gaps import GapFinder
 
         self.printed = True
+        gap = self._gaps.setdefault(key, GapFinder()).before(chunk, summaries)
+        if gap is not None:
+            self._gap(key, gap)
         if self._as_json:
             emit(jsonforms.output(self._number, str(key), chunk))
         elif self._raw:
@@ -220,6 +227,16 @@ class Paper:
                     f"{clean(str(key))}: of {summary.total_bytes} bytes on {summary.stream.value} the middle "
                     f"{summary.dropped_bytes} were not kept (sha256 chain {summary.dropped_hash[:16]})"
                 )
+
+    def _gap(self, key: TaskKey, gap: Gap) -> None:
+        if self._as_json:
+            emit(jsonforms.gap(self._number, str(key), gap))
+            return
+        splitter = self._splitters.pop((key, gap.purpose.value, gap.attempt, gap.stream.value), None)
+        for line in splitter.finish() if splitter is not None else ():
+            self._line(key, line)
+        for told in gap.sentences(size):
+            say(f"{clean(str(key))}: {told}")
 
     def _line(self, key: TaskKey, line: str) -> None:
         out(f"{clean(str(key))} | {line}" if self._named else line)

@@ -36,9 +36,9 @@ def ago(then: float, now: float) -> str:
     passed = max(0.0, now - then)
     if passed < 5:
         return "now"
-    for size, unit in ((60, "s"), (3600, "m"), (86400, "h")):
-        if passed < size:
-            return f"{int(passed // max(1, size // 60 if unit != 'h' else 3600))}{unit} ago"
+    for limit, unit in ((60, "s"), (3600, "m"), (86400, "h")):
+        if passed < limit:
+            return f"{int(passed // max(1, limit // 60 if unit != 'h' else 3600))}{unit} ago"
     return f"{int(passed // 86400)}d ago"
 
 
@@ -61,6 +61,11 @@ def short_path(file: str) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """ "1 server", "12 servers"; `many` for plurals that take more than an s."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def size(count: int) -> str:
+    """ "1 byte", "524288 bytes": exact, so that it can be compared with offsets."""
+    return plural(count, "byte")
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

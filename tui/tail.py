@@ -35,7 +35,7 @@ class Tail:
             page = await self._engine.output(run, task.key, after=self._cursor)
         self._pane.set_empty(why_empty(task))
         for _ in range(MAX_PAGES_IN_ONE_GO):
-            self._pane.add(page.chunks)
+            self._pane.add(page.chunks, page.summaries)
             self._cursor = max(self._cursor, page.cursor)
             if not page.more or not page.chunks:
                 break

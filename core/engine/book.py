@@ -71,6 +71,10 @@ class Book:
         """Durable in order; nobody waits."""
         self.store.post(tx)
 
+    def room(self) -> asyncio.Future[None] | None:
+        """None where more output may be posted; else a future that is done when it may."""
+        return self.store.room()
+
     # ------------------------------------------------------------ the run
 
     def run_state(self, tx: Tx, to: RunState, *, why: str = "", actor: str = "engine") -> None:

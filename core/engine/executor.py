@@ -10,7 +10,7 @@ Work is what an attempt does, already rendered: no template and no secret refere
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -141,8 +141,14 @@ class Unreachable(Exception):
 class OutputSink(Protocol):
     """Where remote bytes go. Called from the event loop; it never blocks and never raises."""
 
-    def __call__(self, stream: Stream, start: int, data: bytes) -> None:
-        """`data` are the raw remote bytes of `stream` from offset `start`; calls are in order for each stream."""
+    def __call__(self, stream: Stream, start: int, data: bytes) -> Awaitable[None] | None:
+        """`data` are the raw remote bytes of `stream` from offset `start`; calls are in order for each stream.
+
+        A `start` beyond the end of the call before tells a gap: bytes that cannot be had any more. What is
+        handed over is always taken. None says: go on. An awaitable says that the store is behind: the
+        caller takes nothing more from the server until it is done (a channel that pushes is paused, one
+        that is asked is not asked), so that what is printed waits there and not in our memory.
+        """
         ...
 
 

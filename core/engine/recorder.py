@@ -3,7 +3,8 @@
 One recorder serves one attempt. Output that came before an outcome is durable with it at the latest:
 `finish` puts what is left into the transaction of the outcome. The recorder never blocks the
 executor and remembers at most a piece of each stream, the last line, and, for steps that register
-their output, the head of standard output.
+their output, the head of standard output. Where the store is behind it says so, and the executor stops
+reading (`OutputSink`).
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ class OutputRecorder:
         purpose: Purpose,
         attempt: int,
         post: Callable[[Tx], None],
+        room: Callable[[], asyncio.Future[None] | None] = lambda: None,
         keep_stdout: bool = False,
     ) -> None:
         self._run, self._task, self._step, self._server = run, task, step, server
         self._purpose, self._attempt = purpose, attempt
         self._post = post
+        self._room = room
         self._pieces: dict[Stream, tuple[int, bytearray]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._last_line = b""
@@ -46,9 +49,10 @@ class OutputRecorder:
         self.stdout = bytearray()
         self.stdout_truncated = False
 
-    def __call__(self, stream: Stream, start: int, data: bytes) -> None:
+    def __call__(self, stream: Stream, start: int, data: bytes) -> asyncio.Future[None] | None:
+        """See OutputSink."""
         if not data:
-            return
+            return None
         if self._keep_stdout and stream is Stream.STDOUT:
             room = REGISTERED_BYTES - len(self.stdout)
             self.stdout += data[:room]
@@ -64,6 +68,7 @@ class OutputRecorder:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self.flush)
+        return self._room()
 
     def flush(self) -> None:
         """Posts what has gathered."""

@@ -544,6 +544,7 @@ class TaskRunner:
             purpose=ref.purpose,
             attempt=ref.attempt,
             post=self._book.post,
+            room=self._book.room,
             keep_stdout=keep_stdout,
         )
 

@@ -230,7 +230,7 @@ class AttemptInfo:
 class OutputChunk:
     """A piece of stored output. `start` and `end` are raw remote offsets; `data` is redacted, not cleaned.
 
-    A gap between one chunk's end and the next one's start is the middle that was not kept.
+    What a gap between one chunk's end and the next one's start means is told by core/model/gaps.py.
     """
 
     purpose: Purpose
@@ -244,7 +244,11 @@ class OutputChunk:
 
 @dataclass(frozen=True, slots=True)
 class OutputSummary:
-    """How much one attempt printed on one stream: bytes in all, bytes not kept, and their chained hash."""
+    """How much one attempt printed on one stream: bytes in all, bytes not kept, and their chained hash.
+
+    `dropped_start` and `dropped_end` are the raw offsets between which the middle was dropped; where less
+    was dropped than lies between them, the rest was lost.
+    """
 
     purpose: Purpose
     attempt: int
@@ -252,6 +256,8 @@ class OutputSummary:
     total_bytes: int
     dropped_bytes: int
     dropped_hash: str
+    dropped_start: int = 0
+    dropped_end: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Invariants: a link is either open or gone for good (`gone`, with `lost_why`); sessions on it are counted
 against what the server allows (MaxSessions), which is found out by being refused and remembered; a request
-that is cancelled leaves no channel open behind it.
+that is cancelled leaves no channel open behind it; a session whose receiver is behind reads nothing more
+from the server until it has caught up, so what waits is bounded by the channel's window (2 MiB).
 """
 
 from __future__ import annotations
@@ -51,21 +52,50 @@ class Ending:
         return self.exit_status is not None or bool(self.signal)
 
 
-class ExecSession(asyncssh.SSHClientSession[bytes]):
-    """The near end of a remote command. `receive(is_stderr, data)` gets its output as it arrives."""
+Receive = Callable[[bool, bytes], Awaitable[None] | None]
+"""Gets output: whether it is stderr, and the bytes. Nothing more comes before what it returns is done."""
 
-    def __init__(self, receive: Callable[[bool, bytes], None], on_closed: Callable[[], None]) -> None:
+
+class ExecSession(asyncssh.SSHClientSession[bytes]):
+    """The near end of a remote command. `receive(is_stderr, data)` gets its output as it arrives.
+
+    `paused` is True while the receiver has asked for a pause: silence means nothing then.
+    """
+
+    def __init__(self, receive: Receive, on_closed: Callable[[], None]) -> None:
         self.ending = Ending()
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
         self.received_bytes = 0
         self._receive = receive
         self._on_closed = on_closed
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._pause: asyncio.Future[None] | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is read for now."""
+        return self._pause is not None
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        """The channel is open."""
+        self._channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Output arrived."""
         self.received_bytes += len(data)
-        self._receive(datatype == asyncssh.EXTENDED_DATA_STDERR, data)
+        wait = self._receive(datatype == asyncssh.EXTENDED_DATA_STDERR, data)
+        if wait is not None and self._pause is None and self._channel is not None:
+            self._channel.pause_reading()
+            self._pause = asyncio.ensure_future(wait)
+            self._pause.add_done_callback(self._go_on)
+
+    def _go_on(self, pause: asyncio.Future[None]) -> None:
+        self._pause = None
+        if not pause.cancelled():
+            pause.exception()  # whatever it was, what was printed is still read
+        if self._channel is not None and not self.closed.is_set():
+            self._channel.resume_reading()
 
     def exit_status_received(self, status: int) -> None:
         """The command exited."""
@@ -83,6 +113,8 @@ class ExecSession(asyncssh.SSHClientSession[bytes]):
             self.ending.lost = remote_text(str(exc)) or type(exc).__name__
         self.exited.set()
         self.closed.set()
+        if self._pause is not None:
+            self._pause.cancel()
         self._on_closed()
 
 
@@ -157,9 +189,7 @@ class Link:
 
     # ------------------------------------------------------------ channels
 
-    async def execute(
-        self, command: str, receive: Callable[[bool, bytes], None], *, wait_s: float
-    ) -> Channel:
+    async def execute(self, command: str, receive: Receive, *, wait_s: float) -> Channel:
         """Runs a command line in a channel of its own.
 
         Waits up to `wait_s` seconds for a free session. Raises LinkGone, ChannelRefused.

@@ -59,23 +59,23 @@ class Receiver:
         parts = (marked.noise for marked in self.streams.values() if marked.line is None)
         return b"\n".join(part for part in parts if part)
 
-    def __call__(self, is_stderr: bool, data: bytes) -> None:
-        """Bytes arrived."""
+    def __call__(self, is_stderr: bool, data: bytes) -> Awaitable[None] | None:
+        """Bytes arrived; what is returned is to be waited for before more are read."""
         stream = Stream.STDERR if is_stderr else Stream.STDOUT
         marked = self.streams[stream]
         waiting = marked.line is None
         own = marked.feed(data)
         if waiting and marked.line is not None and self.on_line is not None:
             self.on_line(is_stderr, marked.line)
-        if own:
-            self.deliver(stream, own)
+        wait = self.deliver(stream, own) if own else None
+        # What is needed to stop the command comes on the other stream: only then may reading pause.
+        return wait if all(other.line is not None for other in self.streams.values()) else None
 
-    def deliver(self, stream: Stream, data: bytes) -> None:
+    def deliver(self, stream: Stream, data: bytes) -> Awaitable[None] | None:
         """Hands bytes to the sink."""
         start = self.offsets[stream]
         self.offsets[stream] = start + len(data)
-        if self.sink is not None:
-            self.sink(stream, start, data)
+        return self.sink(stream, start, data) if self.sink is not None else None
 
     @property
     def marked(self) -> bool:
@@ -244,7 +244,7 @@ class PlainCommands:
                 async with asyncio.timeout(self._settings.linger_s):
                     await session.closed.wait()
             except TimeoutError:
-                if session.received_bytes == before:
+                if session.received_bytes == before and not session.paused:
                     channel.close()
                     return True
         return False

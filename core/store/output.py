@@ -116,8 +116,9 @@ class OutputBudget:
         for identity, start, end in connection.execute(
             f"SELECT id, start, end FROM output WHERE {where} ORDER BY id", piece.source
         ):
-            if end <= self._head_bytes:
-                kept.head_bytes = end
+            # By what is kept, not by offsets: there may be gaps. The head is filled to the byte.
+            if not kept.tail and kept.head_bytes + end - start <= self._head_bytes:
+                kept.head_bytes += end - start
             else:
                 kept.tail.append((identity, end - start))
                 kept.tail_bytes += end - start

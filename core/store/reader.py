@@ -36,10 +36,20 @@ from core.model.views import (
     TaskInfo,
 )
 from core.store.database import BUSY_TIMEOUT_S, corrupt, locked_or_broken
+from core.store.output import HEAD_BYTES
 from core.store.records import OpenAttempt, StoredSnapshot, StoredTask
 from core.store.schema import VERSION
 
 PAGE_OUTPUT_BYTES = 1024 * 1024
+
+MIDDLE = """
+SELECT max(CASE WHEN kept <= ? THEN end END), min(CASE WHEN kept > ? THEN start END)
+FROM (
+    SELECT start, end, sum(end - start) OVER (ORDER BY id) AS kept FROM output
+    WHERE run = ? AND idx = ? AND purpose = ? AND attempt = ? AND stream = ?
+)
+"""
+"""Where a stream's head ends and its tail begins: the head is filled to the byte before anything is dropped."""
 
 TASK_COLUMNS = (
     "idx, step, server, state, phase, attempt, attempts, exit_status, signal, why, evidence, started, ended, "
@@ -403,20 +413,39 @@ class StoreReader:
                     [*base, chosen[0], chosen[-1]],
                 )
             )
-        summaries = tuple(
-            OutputSummary(Purpose(r[0]), r[1], Stream(r[2]), r[3], r[4], r[5])
-            for r in await self._all(
-                "SELECT purpose, attempt, stream, total, dropped, hash FROM output_dropped "
-                f"WHERE run = ? AND idx = ? AND {where}",
-                base,
-            )
-        )
         return OutputPage(
             chunks,
-            summaries,
+            await self._summaries(where, base),
             more=tail_bytes is None and len(chosen) < len(sizes),
             cursor=chosen[-1] if chosen else after,
         )
+
+    async def _summaries(self, where: str, base: Sequence[Any]) -> tuple[OutputSummary, ...]:
+        """How much the streams printed, and where the middle lies that was not kept."""
+        found = []
+        for purpose, attempt, stream, total, dropped, digest in await self._all(
+            "SELECT purpose, attempt, stream, total, dropped, hash FROM output_dropped "
+            f"WHERE run = ? AND idx = ? AND {where}",
+            base,
+        ):
+            start = end = 0
+            if dropped:
+                start, end = await self._one(
+                    MIDDLE, [HEAD_BYTES, HEAD_BYTES, *base[:2], purpose, attempt, stream]
+                )
+            found.append(
+                OutputSummary(
+                    Purpose(purpose),
+                    attempt,
+                    Stream(stream),
+                    total,
+                    dropped,
+                    digest,
+                    start or 0,
+                    end or total,
+                )
+            )
+        return tuple(found)
 
     # ------------------------------------------------------------ events and the workspace
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.errors import StoreError
 from core.model.events import Event
+from core.store.backlog import Backlog
 from core.store.database import locked_or_broken, open_database
 from core.store.reader import StoreReader
 from core.store.tx import Tx
@@ -22,6 +23,8 @@ class Store:
 
     def __init__(self, writer: Writer, reader: StoreReader, *, epoch: int, incarnation: str) -> None:
         self._writer = writer
+        self._backlog = Backlog()
+        self._closed = False
         self.reader = reader
         self.epoch = epoch
         self.incarnation = incarnation
@@ -76,8 +79,24 @@ class Store:
         return self._writer.commit(tx)
 
     def post(self, tx: Tx) -> None:
-        """Durable in order, nobody waits; a failure goes to `on_failure`."""
-        self._writer.post(tx)
+        """Durable in order, nobody waits; a failure goes to `on_failure`. Output counts against `room`."""
+        size = sum(len(piece.data) for piece in tx.output_pieces)
+        if not size:
+            self._writer.post(tx)
+            return
+        written = self._writer.commit(tx)
+        self._backlog.add(size, written)
+        written.add_done_callback(self._heard)
+
+    def room(self) -> asyncio.Future[None] | None:
+        """None where more output may come; else a future that is done when it may."""
+        return self._backlog.room()
+
+    def _heard(self, written: asyncio.Future[None]) -> None:
+        """Output that nobody waits for was stored, or was not."""
+        error = written.exception()
+        if error is not None and not self._closed and self.on_failure is not None:
+            self.on_failure(error)
 
     async def flush(self) -> None:
         """Returns when everything queued so far is durable."""
@@ -85,6 +104,7 @@ class Store:
 
     async def close(self) -> None:
         """Commits what is queued and closes."""
+        self._closed = True
         await self._writer.close()
         await self.reader.close()
 

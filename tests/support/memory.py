@@ -33,10 +33,14 @@ Rule = Callable[[AttemptRef, Work], "Reply | None"]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a command does: its answer, what it prints, and an event that it waits for."""
+    """What a command does: its answer, what it prints, and an event that it waits for.
+
+    `pieces` are printed after `output`, each at its offset, so that holes can be made.
+    """
 
     answer: Answer = OK
     output: bytes = b""
+    pieces: tuple[tuple[int, bytes], ...] = ()
     until: asyncio.Event | None = None
 
 
@@ -80,6 +84,8 @@ class MemoryExecutor:
             await asyncio.sleep(0)
             if reply.output:
                 sink(Stream.STDOUT, 0, reply.output)
+            for offset, data in reply.pieces:
+                sink(Stream.STDOUT, offset, data)
             if reply.until is not None:
                 stopping = self._stopping.setdefault(ref, asyncio.Event())
                 waits = [asyncio.ensure_future(event.wait()) for event in (reply.until, stopping)]

@@ -17,7 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from core.model.states import Stream
-from core.model.views import OutputChunk
+from core.model.views import OutputChunk, OutputSummary
 from tui import words
 from tui.look import look
 from tui.output_lines import DEFAULT_MAX_LINES, Line, OutputLines
@@ -91,11 +91,11 @@ class OutputPane(ScrollView, can_focus=True):
             self._empty = tuple(empty)
             self.refresh()
 
-    def add(self, chunks: Sequence[OutputChunk]) -> None:
-        """Takes further chunks."""
+    def add(self, chunks: Sequence[OutputChunk], summaries: Sequence[OutputSummary] = ()) -> None:
+        """Takes further chunks, with the summaries that were read with them."""
         if not chunks:
             return
-        let_go = self.output_lines.add(chunks)
+        let_go = self.output_lines.add(chunks, summaries)
         self._fit_size()
         if self.follow:
             self._to_tail()

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.model.gaps import GapFinder
 from core.model.ids import TaskKey
 from core.model.states import Purpose, Stream
 from core.store.output import HEAD_BYTES, TAIL_BYTES, OutputBudget, Piece
@@ -117,6 +118,79 @@ async def test_a_transaction_that_was_rolled_back_counts_nothing(store: Store) -
 
 
 # ---------------------------------------------------------------- any sizes, any order of restarts
+
+
+async def test_the_summary_tells_where_the_middle_was(store: Store) -> None:
+    await new_run(store)
+    for number in range(100):
+        await write(store, number * PIECE, piece_of(number))
+    page = await store.reader.output(1, FIRST)
+    (summary,) = page.summaries
+    assert summary.dropped_start == HEAD_BYTES
+    assert summary.dropped_end - summary.dropped_start == summary.dropped_bytes
+    finder = GapFinder()
+    gaps = [gap for found in page.chunks if (gap := finder.before(found, page.summaries)) is not None]
+    assert [(gap.start, gap.end, gap.not_kept, gap.lost) for gap in gaps] == [
+        (summary.dropped_start, summary.dropped_end, summary.dropped_bytes, 0)
+    ]
+
+
+async def test_holes_are_told_from_the_middle_wherever_they_are(store: Store) -> None:
+    """One in the head, one in what was dropped, one in the tail."""
+    await new_run(store)
+    start, lost = 0, {3: 1_000, 30: 20_000, 97: 300_000}
+    for number in range(100):
+        start += lost.get(number, 0)
+        await write(store, start, piece_of(number))
+        start += PIECE
+    page = await store.reader.output(1, FIRST)
+    (summary,) = page.summaries
+    assert summary.total_bytes == start
+    finder = GapFinder()
+    gaps = [gap for found in page.chunks if (gap := finder.before(found, page.summaries)) is not None]
+    assert [(gap.not_kept, gap.lost) for gap in gaps] == [
+        (0, 1_000),
+        (summary.dropped_bytes, 20_000),
+        (0, 300_000),
+    ]
+    kept = sum(chunk.end - chunk.start for chunk in page.chunks)
+    assert kept + summary.dropped_bytes + sum(lost.values()) == summary.total_bytes
+
+
+async def test_one_who_follows_is_told_what_was_dropped_meanwhile(store: Store) -> None:
+    await new_run(store)
+    finder = GapFinder()
+    for number in range(40):
+        await write(store, number * PIECE, piece_of(number))
+    page = await store.reader.output(1, FIRST)
+    seen = [finder.before(found, page.summaries) for found in page.chunks]
+    for number in range(40, 200):
+        await write(store, number * PIECE, piece_of(number))
+    page = await store.reader.output(1, FIRST, after=page.cursor)
+    later = [gap for found in page.chunks if (gap := finder.before(found, page.summaries)) is not None]
+    assert len([gap for gap in seen if gap]) == 1
+    assert [(gap.start, gap.lost) for gap in later] == [(40 * PIECE, 0)]
+    assert later[0].not_kept == page.chunks[0].start - 40 * PIECE
+
+
+async def test_a_head_with_holes_is_known_again_after_a_restart(database: Path) -> None:
+    store = await Store.open(database)
+    await new_run(store)
+    far = 50_000_000
+    await write(store, 0, piece_of(0))
+    await write(store, far, piece_of(1))
+    await store.close()
+    store = await Store.open(database)
+    try:
+        for number in range(2, 80):
+            await write(store, far + (number - 1) * PIECE, piece_of(number))
+        page = await store.reader.output(1, FIRST)
+        assert [chunk.start for chunk in page.chunks[:2]] == [0, far]
+        assert sum(chunk.end - chunk.start for chunk in page.chunks[:16]) == HEAD_BYTES
+        starts = [chunk.start for chunk in page.chunks]
+        assert starts == sorted(starts)
+    finally:
+        await store.close()
 
 
 @contextmanager
