@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from core.model import events
 from core.model.states import Purpose, Stream
+from core.prompts import TAIL_BYTES, hint_for
 from core.store.tx import Tx
 
 PIECE_BYTES = 64 * 1024
@@ -46,6 +47,7 @@ class OutputRecorder:
         self._timer: asyncio.TimerHandle | None = None
         self._last_line = b""
         self._keep_stdout = keep_stdout
+        self._ends = dict.fromkeys(Stream, b"")
         self.stdout = bytearray()
         self.stdout_truncated = False
 
@@ -53,6 +55,7 @@ class OutputRecorder:
         """See OutputSink."""
         if not data:
             return None
+        self._ends[stream] = (self._ends[stream] + data[-TAIL_BYTES:])[-TAIL_BYTES:]
         if self._keep_stdout and stream is Stream.STDOUT:
             room = REGISTERED_BYTES - len(self.stdout)
             self.stdout += data[:room]
@@ -69,6 +72,10 @@ class OutputRecorder:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self.flush)
         return self._room()
+
+    def hint(self, exit_status: int | None) -> str:
+        """What to do instead, where the command ended at a prompt that nobody could answer; else ""."""
+        return hint_for(self._ends[Stream.STDERR], self._ends[Stream.STDOUT], exit_status)
 
     def flush(self) -> None:
         """Posts what has gathered."""

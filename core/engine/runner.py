@@ -16,7 +16,7 @@ import hashlib
 import random
 import signal as signals
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.batch.model import Batch, Retries, Step
@@ -228,12 +228,12 @@ class TaskRunner:
     ) -> Result:
         answer = await flight.hand_over(ref, work, recorder, timeout_s)
         if flight.stop_reason is not None:
-            return _stopped(flight, answer, timeout_s)
+            return _hinted(_stopped(flight, answer, timeout_s), recorder)
         if isinstance(answer, InDoubt) and ref.purpose in (Purpose.RUN, Purpose.UNDO):
             answer = await self._look_again(flight, ref, work, recorder, answer)
         match answer:
             case Ended():
-                return _ended(answer, ok_exit)
+                return _hinted(_ended(answer, ok_exit), recorder)
             case NotStarted(why):
                 return Result("not started", why=why)
             case InDoubt(evidence):
@@ -590,6 +590,16 @@ def _ended(answer: Ended, ok_exit: tuple[int, ...]) -> Result:
         return Result("ok", answer.why, answer.exit_status, "", answer.evidence)
     why = answer.why or exit_words(answer.exit_status, answer.signal)
     return Result("failed", why, answer.exit_status, answer.signal, answer.evidence)
+
+
+def _hinted(result: Result, recorder: OutputRecorder) -> Result:
+    """Adds what to do instead, where the command ended at a prompt."""
+    hint = ""
+    if result.outcome == "failed":
+        hint = recorder.hint(result.exit_status)
+    elif result.outcome == "timed out":
+        hint = recorder.hint(None)
+    return replace(result, why=f"{result.why}; {hint}") if hint else result
 
 
 def _stopped(flight: Flight, answer: object, timeout_s: float | None) -> Result:
