@@ -105,7 +105,9 @@ class OutputRecorder:
         before = self._last_line
         for stream, (start, gathered) in self._pieces.items():
             data = bytes(gathered)
-            tx.output(self._run, self._task, self._purpose, self._attempt, stream, start, data)
+            for at in range(0, len(data), PIECE_BYTES):
+                piece = data[at : at + PIECE_BYTES]
+                tx.output(self._run, self._task, self._purpose, self._attempt, stream, start + at, piece)
             tx.event(
                 events.TASK_OUTPUT,
                 run=self._run,

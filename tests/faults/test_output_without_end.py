@@ -101,20 +101,22 @@ def begun(program: Program, step: str) -> None:
     program.until_event(lambda event: event["type"] == "task.output" and event["step"] == step)
 
 
-def told(program: Program, step: str) -> tuple[int, int]:
-    """How many bytes a task printed in all, and how many of them were not kept, as `runs logs` tells."""
+def told(program: Program, step: str) -> tuple[int, int, bool]:
+    """How many bytes a task printed in all, how many of them were not kept and whether some were lost, as
+    `runs logs` tells.
+    """
     answer = program.call("runs", "logs", "1", f"{step}@a", "--stream", "stdout")
     found = re.search(
         r"of (\d+) bytes on stdout the middle (\d+) were not kept \(sha256 chain [0-9a-f]{16}\)",
         answer.stderr,
     )
     assert found, answer.stderr
-    assert "lost" not in answer.stderr
-    return int(found[1]), int(found[2])
+    return int(found[1]), int(found[2]), "lost here" in answer.stdout + answer.stderr
 
 
 # The first step brings the engine to what it needs anyway; growth counts from there.
 BATCH = """
+    supervise: SUPERVISE
     strategy: {order: free}
     steps:
       warm: {run: "head -c 20000000 /dev/zero | tr '\\\\0' w", undo: ":"}
@@ -138,27 +140,34 @@ PRINTS = {
 }
 
 
-def printing(what: str, size: int) -> str:
+def printing(what: str, size: int, *, supervise: bool = True) -> str:
     command, argument = PRINTS[what]
-    return BATCH.replace("COMMAND", f"{command} {argument}".format(size=size))
+    batch = BATCH.replace("SUPERVISE", str(supervise).lower())
+    return batch.replace("COMMAND", f"{command} {argument}".format(size=size))
 
 
-def stays_flat(program: Program, what: str, size: int) -> None:
+def stays_flat(program: Program, what: str, size: int, *, supervise: bool) -> None:
     """Prints `size` bytes and compares."""
-    with watched(program, "run", program.batch(printing(what, size))) as engine:
+    with watched(program, "run", program.batch(printing(what, size, supervise=supervise))) as engine:
         begun(program, "print")
         engine.mark()
         (program.home("a") / "go").touch()
         assert engine.wait(20 * WAIT_S) == 0
     assert engine.grown < FLAT_BYTES, f"grew by {engine.grown / MIB:.0f} MiB"
-    total, dropped = told(program, "print")
-    assert total == size + len("begun\n")
-    assert 0 < total - dropped <= KEPT_BYTES
+    total, dropped, lost = told(program, "print")
+    assert 0 < total - dropped <= KEPT_BYTES or lost
+    if supervise:
+        # Its file on the server is bounded: what is printed faster than it is fetched is cut there and told.
+        # The count is "at least", as nobody sees what is printed in the moment of a cut.
+        assert 0.9 * size < total <= size + len("begun\n")
+    else:
+        assert (total, lost) == (size + len("begun\n"), False)
 
 
+@pytest.mark.parametrize("supervise", [True, False], ids=["supervised", "plain"])
 @pytest.mark.parametrize("what", sorted(PRINTS))
-def test_f17_memory_is_flat_and_head_and_tail_are_kept(program: Program, what: str) -> None:
-    stays_flat(program, what, 100_000_000)
+def test_f17_memory_is_flat_and_head_and_tail_are_kept(program: Program, what: str, supervise: bool) -> None:
+    stays_flat(program, what, 100_000_000, supervise=supervise)
     shown = program.call("runs", "logs", "1", "print@a")
     assert "begun" in shown.stdout
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown.stdout + shown.stderr)
@@ -166,13 +175,13 @@ def test_f17_memory_is_flat_and_head_and_tail_are_kept(program: Program, what: s
 
 @pytest.mark.long
 def test_f17_a_gigabyte(program: Program) -> None:
-    stays_flat(program, "lines", 1_000_000_000)
+    stays_flat(program, "lines", 1_000_000_000, supervise=True)
 
 
 def test_f17_a_disk_that_is_behind_lets_the_output_wait_on_the_server(program: Program) -> None:
     """Somebody else holds the database's lock: nothing can be stored for a while, and nothing piles up."""
     size = 400_000_000
-    with watched(program, "run", program.batch(printing("lines", size))) as engine:
+    with watched(program, "run", program.batch(printing("lines", size, supervise=False))) as engine:
         begun(program, "print")
         engine.mark()
         with contextlib.closing(
@@ -184,12 +193,12 @@ def test_f17_a_disk_that_is_behind_lets_the_output_wait_on_the_server(program: P
             other.execute("ROLLBACK")
         assert engine.wait(20 * WAIT_S) == 0
     assert engine.grown < FLAT_BYTES, f"grew by {engine.grown / MIB:.0f} MiB"
-    total, _ = told(program, "print")
-    assert total == size + len("begun\n"), "nothing was lost"
+    total, _, lost = told(program, "print")
+    assert (total, lost) == (size + len("begun\n"), False)
 
 
 def test_f17_one_who_follows_stays_flat_too_and_others_are_answered(program: Program) -> None:
-    endless = BATCH.replace("COMMAND", "yes 'on and on, without end'")
+    endless = BATCH.replace("SUPERVISE", "true").replace("COMMAND", "yes 'on and on, without end'")
     with watched(program, "run", program.batch(endless)) as engine:
         begun(program, "print")
         with watched(program, "runs", "logs", "-f", "1", "print@a") as follower:
