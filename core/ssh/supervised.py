@@ -30,7 +30,7 @@ from core.engine.executor import (
     Trace,
 )
 from core.model.ids import AttemptRef
-from core.model.states import Stream
+from core.model.states import Stream, from_the_start
 from core.ssh import shell
 from core.ssh.commands import Hello, Ledger, Running
 from core.ssh.link import ChannelRefused, Link, LinkGone
@@ -230,7 +230,7 @@ class SupervisedCommands:
                 kind = shell.become_words(self._settings.shell, command.sudo)
         except shell.NotExpressible as error:
             return Ended(2, why=str(error), evidence="it was not handed over")
-        watch = Watch(ref, folder, record, sink, dict.fromkeys(Stream, 0))
+        watch = Watch(ref, folder, record, sink, from_the_start())
         name = ("windlass", ref.server, ref.step, str(ref.attempt))
         for last in (*(False,) * (LOSSES - 1), True):
             try:
@@ -321,7 +321,7 @@ class SupervisedCommands:
                 await watch.make_room()
                 printed, full = watch.take_printed()
                 pause_s = settings.look_first_s if printed else min(pause_s * 1.3, settings.look_most_s)
-                if full or watch.stirred.is_set():
+                if full or watch.stirred:
                     waits = False
                     continue
                 if state.claim == "n":
@@ -391,7 +391,7 @@ class SupervisedCommands:
             return NotStarted("it was never handed over")
         if not trace.folder:
             return await self._plain.void(ref, trace)
-        watch = Watch(ref, trace.folder, record_id(ref), _ignore, dict.fromkeys(Stream, 0))
+        watch = Watch(ref, trace.folder, record_id(ref), _ignore, from_the_start())
         try:
             session = await self._open_session()
             answer = await self._void(session, watch, trace)

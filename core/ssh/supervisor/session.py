@@ -27,6 +27,8 @@ LAST = frozenset("GVKCS")
 MAX_FRAMES = 2000
 """More than any answer has."""
 
+_ODD = re.compile(r"[^\w.@:+/ -]", re.ASCII)
+
 Deliver = Callable[[Stream, int, bytes], None]
 Notice = Callable[[Frame | None], None]
 """Told what the server says of a command by itself; None when the session is over."""
@@ -134,9 +136,9 @@ class Session:
     def run(self, folder: str, record: str, line: bytes, kind: bytes, name: Sequence[str]) -> None:
         """Claims and starts a command. What comes of it is told to whoever listens. Raises SessionLost."""
         # For whoever looks at the process list: nothing that a line or a terminal would take amiss.
-        told = (re.sub(r"[^\w.@:+/-]", "_", word, flags=re.ASCII).encode() for word in name)
-        words = [folder.encode(), record.encode(), line, kind, *told]
-        self._send(b"wl_run " + b" ".join(map(_quote, words)))
+        told = _ODD.sub("_", " ".join(name)).encode()
+        where = f"wl_run {shell.quote_text(folder)} {record} ".encode()
+        self._send(b"%s%s %s %s" % (where, _quote(line), _quote(kind), told))
         self._flush()
         if self.gone:
             raise SessionLost(self.why_lost)
@@ -221,19 +223,21 @@ class Session:
 
     async def _ask(self, part: str, request: bytes, *, deliver: Deliver | None = None) -> list[Frame]:
         self._define(part)
-        question = _Question(asyncio.get_running_loop().create_future(), deliver=deliver)
+        loop = asyncio.get_running_loop()
+        question = _Question(loop.create_future(), deliver=deliver)
         self._questions.append(question)
         self._send(request)
+        if self._greeted.done():
+            self._flush()
+        overdue = loop.call_later(self._settings.answer_wait_s, self._overdue)
         try:
-            async with asyncio.timeout(self._settings.answer_wait_s):
-                return await asyncio.shield(question.answer)
-        except TimeoutError:
-            self.close(f"no answer within {self._settings.answer_wait_s:g} s")
-            raise SessionLost(self.why_lost) from None
+            return await question.answer
         finally:
+            overdue.cancel()
             question.deliver = None
-            if question.answer.done() and not question.answer.cancelled():
-                question.answer.exception()
+
+    def _overdue(self) -> None:
+        self.close(f"no answer within {self._settings.answer_wait_s:g} s")
 
     def _send(self, request: bytes) -> None:
         if self.gone or self._channel is None:
