@@ -30,7 +30,7 @@ from core.engine.executor import (
     Trace,
 )
 from core.model.ids import AttemptRef
-from core.model.states import Stream
+from core.model.states import Stream, from_the_start
 from core.ssh import shell
 from core.ssh.commands import Hello, Ledger, Running
 from core.ssh.link import ChannelRefused, Link, LinkGone
@@ -162,9 +162,14 @@ class SupervisedCommands:
         if old:
             await session.sweep(old[:100])
 
+    @property
+    def stale(self) -> bool:
+        """Whether the run's folder went."""
+        return not self._folder and bool(self.hello.folder)
+
     async def refresh(self) -> None:
         """Makes the run's folder anew where it went: attempts that were filed in the old one are not in it."""
-        if self._folder or not self.hello.folder:
+        if not self.stale:
             return
         try:
             why = await self._make_folder(await self._open_session())
@@ -225,17 +230,13 @@ class SupervisedCommands:
                 kind = shell.become_words(self._settings.shell, command.sudo)
         except shell.NotExpressible as error:
             return Ended(2, why=str(error), evidence="it was not handed over")
-        watch = Watch(ref, folder, record, sink, dict.fromkeys(Stream, 0))
+        watch = Watch(ref, folder, record, sink, from_the_start())
         name = ("windlass", ref.server, ref.step, str(ref.attempt))
         for last in (*(False,) * (LOSSES - 1), True):
             try:
                 session = await self._open_session()
-                if command.sudo is not None and (refused := await self._sudo_refused(session, command.sudo)):
-                    return Ended(
-                        1,
-                        why=f"sudo refuses to run a shell as {command.sudo}: {refused}",
-                        evidence="it was not handed over",
-                    )
+                if command.sudo is not None and (refused := await self.sudo_refused(command.sudo)):
+                    return Ended(1, why=refused, evidence="it was not handed over")
                 if running.called_off:
                     return NotStarted("it was stopped by us before it was handed over")
                 session.run(folder, record, line, kind, name)
@@ -323,7 +324,7 @@ class SupervisedCommands:
                 await watch.make_room()
                 printed, full = watch.take_printed()
                 pause_s = settings.look_first_s if printed else min(pause_s * 1.3, settings.look_most_s)
-                if full or watch.stirred.is_set():
+                if full or watch.stirred:
                     waits = False
                     continue
                 if state.claim == "n":
@@ -376,9 +377,15 @@ class SupervisedCommands:
             return NotStarted(f"it never started on {name}, and never will: its claim was written by us")
         return InDoubt(f"the attempt on {name} could not be voided: {said}", lost=said == "claimed")
 
-    async def _sudo_refused(self, session: Session, user: str) -> str:
+    async def sudo_refused(self, user: str) -> str:
+        """Why sudo does not run a shell as `user`; asked once for each connection."""
         if user not in self._sudo:
-            self._sudo[user] = await session.may_sudo(shell.kill_words(user))
+            try:
+                session = await self._open_session()
+                said = await session.may_sudo(shell.kill_words(user))
+            except (LinkGone, ChannelRefused, NoShell, SessionLost):
+                return ""
+            self._sudo[user] = said and f"sudo refuses to run a shell as {user}: {said}"
         return self._sudo[user]
 
     # ------------------------------------------------------------ the other verbs
@@ -390,7 +397,7 @@ class SupervisedCommands:
             return NotStarted("it was never handed over")
         if not trace.folder:
             return await self._plain.void(ref, trace)
-        watch = Watch(ref, trace.folder, record_id(ref), _ignore, dict.fromkeys(Stream, 0))
+        watch = Watch(ref, trace.folder, record_id(ref), _ignore, from_the_start())
         try:
             session = await self._open_session()
             answer = await self._void(session, watch, trace)
@@ -439,7 +446,7 @@ class SupervisedCommands:
         try:
             if over and self._folder and not self._link.gone:
                 session = await self._open_session()
-                await session.sweep([self._folder])
+                session.sweep_away([self._folder])
             else:
                 self._flush_forgotten()
         except (LinkGone, ChannelRefused, NoShell, SessionLost):

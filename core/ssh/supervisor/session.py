@@ -27,6 +27,8 @@ LAST = frozenset("GVKCS")
 MAX_FRAMES = 2000
 """More than any answer has."""
 
+_ODD = re.compile(r"[^\w.@:+/ -]", re.ASCII)
+
 Deliver = Callable[[Stream, int, bytes], None]
 Notice = Callable[[Frame | None], None]
 """Told what the server says of a command by itself; None when the session is over."""
@@ -83,11 +85,11 @@ class Session:
         session._ended = asyncio.ensure_future(session._watch(channel))
         lines = program.core_lines(settings.shell, session._marker, settings.output_bound_bytes)
         session._outgoing.extend(f"{line}\n".encode() for line in lines)
-        session._flush_soon()
         return session
 
     async def greet(self) -> None:
         """Waits for the greeting. Raises LinkGone, NoShell."""
+        self._flush_soon()
         try:
             async with asyncio.timeout(self._settings.hello_wait_s):
                 greeting = await asyncio.shield(self._greeted)
@@ -134,9 +136,9 @@ class Session:
     def run(self, folder: str, record: str, line: bytes, kind: bytes, name: Sequence[str]) -> None:
         """Claims and starts a command. What comes of it is told to whoever listens. Raises SessionLost."""
         # For whoever looks at the process list: nothing that a line or a terminal would take amiss.
-        told = (re.sub(r"[^\w.@:+/-]", "_", word, flags=re.ASCII).encode() for word in name)
-        words = [folder.encode(), record.encode(), line, kind, *told]
-        self._send(b"wl_run " + b" ".join(map(_quote, words)))
+        told = _ODD.sub("_", " ".join(name)).encode()
+        where = f"wl_run {shell.quote_text(folder)} {record} ".encode()
+        self._send(b"%s%s %s %s" % (where, _quote(line), _quote(kind), told))
         self._flush()
         if self.gone:
             raise SessionLost(self.why_lost)
@@ -198,6 +200,12 @@ class Session:
         """Removes folders of runs that are over."""
         await self._ask("clean", b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
 
+    def sweep_away(self, folders: Sequence[str]) -> None:
+        """The last request before the end: removes folders, and nobody waits for it. Raises SessionLost."""
+        self._define("clean")
+        self._send(b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
+        self._flush()
+
     def listen(self, record: str, notice: Notice) -> None:
         """Tells `notice` what the server says of a command."""
         self._listeners[record] = notice
@@ -215,19 +223,21 @@ class Session:
 
     async def _ask(self, part: str, request: bytes, *, deliver: Deliver | None = None) -> list[Frame]:
         self._define(part)
-        question = _Question(asyncio.get_running_loop().create_future(), deliver=deliver)
+        loop = asyncio.get_running_loop()
+        question = _Question(loop.create_future(), deliver=deliver)
         self._questions.append(question)
         self._send(request)
+        if self._greeted.done():
+            self._flush()
+        overdue = loop.call_later(self._settings.answer_wait_s, self._overdue)
         try:
-            async with asyncio.timeout(self._settings.answer_wait_s):
-                return await asyncio.shield(question.answer)
-        except TimeoutError:
-            self.close(f"no answer within {self._settings.answer_wait_s:g} s")
-            raise SessionLost(self.why_lost) from None
+            return await question.answer
         finally:
+            overdue.cancel()
             question.deliver = None
-            if question.answer.done() and not question.answer.cancelled():
-                question.answer.exception()
+
+    def _overdue(self) -> None:
+        self.close(f"no answer within {self._settings.answer_wait_s:g} s")
 
     def _send(self, request: bytes) -> None:
         if self.gone or self._channel is None:
@@ -236,10 +246,11 @@ class Session:
         self._flush_soon()
 
     def _flush_soon(self) -> None:
-        """Requests made in one turn of the loop travel together."""
+        """Requests made within a turn of the loop travel together: a packet costs more than what is in it."""
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._flush)
 
     def _flush(self) -> None:
         self._flushing = False

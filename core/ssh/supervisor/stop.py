@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from core.engine.executor import StopAnswer, Stopped, StopUnconfirmed
-from core.model.states import Stream
+from core.model.states import Stream, from_the_start
 from core.ssh import shell
 from core.ssh.settings import SshSettings
 from core.ssh.supervisor.session import Session
@@ -54,7 +54,7 @@ async def _end_group(
 
 
 async def _never_ran(session: Session, folder: str, record: str) -> StopAnswer:
-    state = await session.get(folder, record, dict.fromkeys(Stream, 0), _ignore)
+    state = await session.get(folder, record, from_the_start(), _ignore)
     if state.claim == "n" and await session.void(folder, record) == "void":
         return Stopped("it never started, and never will")
     if state.claim in ("v", "gone"):

@@ -28,7 +28,8 @@ class Watch:
     record: str
     sink: OutputSink
     offsets: dict[Stream, int]
-    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    stirred: bool = False
+    _waiter: asyncio.Future[None] | None = None
     _notice: Frame | None = None
     _printed: bool = False
     _full: bool = False
@@ -37,19 +38,28 @@ class Watch:
     def told(self, frame: Frame | None) -> None:
         """The server said something of it, or the session is over (None)."""
         self._notice = frame or self._notice
-        self.stirred.set()
+        self.stirred = True
+        self._wake()
 
     async def next(self, pause_s: float) -> Frame | None:
         """What the server says of it within that time."""
-        if pause_s and not self.stirred.is_set():
+        if pause_s and not self.stirred:
+            # By hand, as this is waited for once for each command: an event and a timeout cost twice as much.
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()
+            timer = loop.call_later(pause_s, self._wake)
             try:
-                async with asyncio.timeout(pause_s):
-                    await self.stirred.wait()
-            except TimeoutError:
-                pass
-        self.stirred.clear()
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        self.stirred = False
         notice, self._notice = self._notice, None
         return notice
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def make_room(self) -> None:
         """Waits until what was handed over is stored: what is printed meanwhile waits on the server."""
