@@ -445,8 +445,9 @@ class SupervisedCommands:
         session = self._session
         try:
             if over and self._folder and not self._link.gone:
+                # The answer is waited for: sshd drops what it has not yet passed on when a connection ends.
                 session = await self._open_session()
-                session.sweep_away([self._folder])
+                await session.sweep([self._folder])
             else:
                 self._flush_forgotten()
         except (LinkGone, ChannelRefused, NoShell, SessionLost):

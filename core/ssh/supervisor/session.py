@@ -200,12 +200,6 @@ class Session:
         """Removes folders of runs that are over."""
         await self._ask("clean", b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
 
-    def sweep_away(self, folders: Sequence[str]) -> None:
-        """The last request before the end: removes folders, and nobody waits for it. Raises SessionLost."""
-        self._define("clean")
-        self._send(b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
-        self._flush()
-
     def listen(self, record: str, notice: Notice) -> None:
         """Tells `notice` what the server says of a command."""
         self._listeners[record] = notice
