@@ -19,9 +19,7 @@ from core.store.store import Store
 from core.store.tx import Tx
 from tests.unit.store.support import new_run, query, run_rows
 
-INTENT = (
-    "INSERT INTO attempts (run, idx, purpose, attempt, intent, digest, boot_id, folder) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
+INTENT = "INSERT INTO attempts (run, idx, purpose, attempt, intent, digest, boot_id, folder) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 TASKS = 40
 
 
