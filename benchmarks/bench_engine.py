@@ -76,6 +76,9 @@ class NoWork:
     async def open(self, server: Server) -> ServerFacts:
         return FACTS
 
+    def at_hand(self, server: Server) -> ServerFacts | None:
+        return FACTS
+
     async def start(
         self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
     ) -> Answer:

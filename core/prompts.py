@@ -24,9 +24,7 @@ LINES = 5
 _SUDO = "it has no terminal to type one: allow it in sudoers with NOPASSWD, or let the step use `sudo`"
 _TERMINAL = "it wants a terminal, and commands have none: use its option for scripts"
 _PAGER = "a pager waited for a key: set PAGER=cat (GIT_PAGER, SYSTEMD_PAGER) or use --no-pager"
-_HOST_KEY = (
-    "an ssh inside the command met an unknown host key: put it into known_hosts on the server beforehand"
-)
+_HOST_KEY = "an ssh inside the command met an unknown host key: put it into known_hosts there beforehand"
 _PASSWORD = "it asked for a password, and commands have no input: give it a key, a token or a file"
 _PASSPHRASE = "a key wants its passphrase, and commands have no input: use a key without one, or an agent"
 _GIT = "git asked for a user name or password: use an SSH key or a credential helper on the server"

@@ -93,7 +93,8 @@ class WindlassApp(App[int]):
             self.animation_level = "none"
             self.use_command_palette = False  # it is drawn with symbols
         self.session = Session(engine, actor)
-        self.hung_up = False
+        self.hung_up = ""
+        """Why the interface ends without asking."""
         self.farewell: list[str] = []
         self._batch = batch
         self._started_notice = started_notice
@@ -162,15 +163,15 @@ class WindlassApp(App[int]):
         """Notices a terminal that is gone, and draws anew for one that had stalled."""
         driver: Any = self._driver
         if getattr(driver, "gone", False):
-            self.hang_up()
+            self.hang_up("the terminal is gone")
         elif getattr(driver, "can_draw_anew", False):
             driver.dropped = False
             self._repaint()
 
-    def hang_up(self) -> None:
+    def hang_up(self, why: str) -> None:
         """The terminal is gone, or a signal says so: ends the interface without asking."""
         if not self.hung_up:
-            self.hung_up = True
+            self.hung_up = why
             driver: Any = self._driver
             if hasattr(driver, "stop_reading"):
                 driver.stop_reading()
@@ -295,7 +296,7 @@ async def _signals(app: WindlassApp) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     taken = (signal.SIGHUP, signal.SIGTERM)
     for number in taken:
-        loop.add_signal_handler(number, app.hang_up)
+        loop.add_signal_handler(number, app.hang_up, f"ended by {number.name}")
     try:
         yield
     finally:
@@ -320,6 +321,8 @@ async def run_app(
     async with _signals(app):
         status = await app.run_async()
     if app.hung_up:
+        with contextlib.suppress(OSError, ValueError):  # who sent a signal may still be listening
+            sys.stderr.write(f"{app.hung_up}\n")
         with contextlib.suppress(WindlassError):
             if await executing(engine):
                 await engine.drain()

@@ -11,6 +11,7 @@ import os
 import queue
 import select
 import sys
+from collections.abc import Callable
 from typing import IO, Any
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -20,16 +21,24 @@ STOP_WAIT_S = 2.0
 
 
 class SafeFile:
-    """The terminal as a file whose errors are remembered instead of raised."""
+    """The terminal as a file whose errors are remembered instead of raised.
 
-    def __init__(self, file: IO[str]) -> None:
+    `on_lost` is called for bytes that a slow terminal did not take: another program may have left it in a mode
+    in which writing does not wait.
+    """
+
+    def __init__(self, file: IO[str], on_lost: Callable[[], None]) -> None:
         self._file = file
+        self._on_lost = on_lost
         self.gone = False
 
     def write(self, text: str) -> int:
         """Writes, or notes that nobody is there any more."""
         try:
             return self._file.write(text)
+        except BlockingIOError:
+            self._on_lost()
+            return 0
         except (OSError, ValueError):
             self.gone = True
             return 0
@@ -38,6 +47,8 @@ class SafeFile:
         """Flushes, or notes that nobody is there any more."""
         try:
             self._file.flush()
+        except BlockingIOError:
+            self._on_lost()
         except (OSError, ValueError):
             self.gone = True
 
@@ -55,7 +66,7 @@ class SteadyDriver(LinuxDriver):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._safe_file = SafeFile(sys.__stderr__ or sys.stderr)
+        self._safe_file = SafeFile(sys.__stderr__ or sys.stderr, self._note_lost)
         self._file = self._safe_file  # type: ignore[assignment]
         self.dropped = False
         """True after bytes were dropped, until the screen is drawn anew."""
@@ -68,6 +79,9 @@ class SteadyDriver(LinuxDriver):
         except (OSError, ValueError):
             width, height = 0, 0
         return width or 80, height or 25
+
+    def _note_lost(self) -> None:
+        self.dropped = True
 
     def write(self, data: str) -> None:
         """Queues bytes for the terminal; drops them where it takes none."""

@@ -39,12 +39,14 @@ from core.model.views import (
 class PlanRequest:
     """What to plan: `batch` is a name (`batches/NAME.yaml`) or a path; `limit` a selector that narrows it.
 
-    `params` given as strings are read by the type that the batch declares.
+    `params` given as strings are read by the type that the batch declares. `connect` asks every server
+    how commands run there; else the plan says what the last session with each was told.
     """
 
     batch: str
     params: Mapping[str, Any] = field(default_factory=dict)
     limit: str = ""
+    connect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,10 @@ class Executor(Protocol):
         """
         ...
 
+    def at_hand(self, server: Server) -> ServerFacts | None:
+        """What `open` would return, where it would return at once; else None."""
+        ...
+
     async def start(
         self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
     ) -> Answer:

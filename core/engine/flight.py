@@ -42,6 +42,35 @@ class Interrupted(Exception):
     """A pause in the flight (back-off, waiting) was cut short."""
 
 
+class Section:
+    """A part of a task that another one may end: what is awaited in it is cancelled, the task goes on behind it.
+
+    As `asyncio.timeout` does it, so that it costs no task of its own.
+    """
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self._left = False
+
+    def __enter__(self) -> Section:
+        self._task = asyncio.current_task()
+        self._cancelling = self._task.cancelling() if self._task is not None else 0
+        return self
+
+    def leave(self) -> None:
+        """Ends the section; harmless where it has ended."""
+        if self._task is not None and not self._left:
+            self._left = True
+            self._task.cancel()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        task, self._task = self._task, None
+        if not self._left or task is None:
+            return False
+        return task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
+
+
 @dataclass(slots=True)
 class Flight:
     """One task in flight on one server.
@@ -61,26 +90,22 @@ class Flight:
     in_vain: int = 0
     handed: list[AttemptRef] = field(default_factory=list)
     _alarm: asyncio.TimerHandle | None = None
-    _opening: asyncio.Task[ServerFacts] | None = None
+    _opening: Section | None = None
     _ref: AttemptRef | None = None
-    _following: asyncio.Task[Answer] | None = None
+    _following: Section | None = None
+    _landed: asyncio.Event | None = None
     _stopping: asyncio.Task[None] | None = None
 
     async def open(self) -> ServerFacts:
         """A session with the server. Raises Unreachable, also as soon as the flight is cancelled: connecting
         may take long, and nothing has been handed over yet.
         """
-        opening = self._opening = asyncio.ensure_future(self.executor.open(self.server))
-        try:
-            return await opening
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if not self.cancelled or (current is not None and current.cancelling()):
-                opening.cancel()
-                raise
-            raise Unreachable("cancelled while it was being connected") from None
-        finally:
-            self._opening = None
+        facts = self.executor.at_hand(self.server)
+        if facts is not None:
+            return facts
+        with Section() as self._opening:
+            return await self.executor.open(self.server)
+        raise Unreachable("cancelled while it was being connected")
 
     async def hand_over(
         self, ref: AttemptRef, following: Coroutine[Any, Any, Answer], timeout_s: float | None
@@ -95,13 +120,13 @@ class Flight:
         if self.cancelled:
             following.close()
             return NotStarted("cancelled before it was handed over")
-        return await self._await(ref, asyncio.ensure_future(following), timeout_s)
+        return await self._await(ref, following, timeout_s)
 
     async def follow_again(self, ref: AttemptRef, following: Coroutine[Any, Any, Answer]) -> Answer | None:
         """Like `hand_over`, for an attempt that an earlier engine handed over: `found` starts its time."""
         self.stop_reason = self.stop_answer = None
         self.late_s = 0.0
-        return await self._await(ref, asyncio.ensure_future(following), None)
+        return await self._await(ref, following, None)
 
     def found(self, elapsed_s: float | None, timeout_s: float | None) -> None:
         """What is followed again runs, since `elapsed_s`: its time goes on, or is over already."""
@@ -113,26 +138,24 @@ class Flight:
             self._alarm = self._call_stop(left_s)
 
     async def _await(
-        self, ref: AttemptRef, following: asyncio.Task[Answer], timeout_s: float | None
+        self, ref: AttemptRef, following: Coroutine[Any, Any, Answer], timeout_s: float | None
     ) -> Answer | None:
-        self._ref, self._following = ref, following
+        answer = None
+        self._ref = ref
         if timeout_s is not None:
             self._alarm = self._call_stop(timeout_s)
         try:
-            answer = await following
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if self.stop_answer is None or (current is not None and current.cancelling()):
-                following.cancel()
-                raise
-            answer = None
+            with Section() as self._following:
+                answer = await following
         finally:
             if self._alarm is not None:
                 self._alarm.cancel()
-            self._ref = self._following = self._alarm = None
+            self._ref = self._alarm = None
+            if self._landed is not None:
+                self._landed.set()
         if self._stopping is not None:
             await self._stopping
-            self._stopping = None
+            self._stopping = self._landed = None
         return answer
 
     def stop(self, reason: StopReason) -> None:
@@ -140,13 +163,14 @@ class Flight:
         if self._ref is None or self._stopping is not None:
             return
         self.stop_reason = reason
+        self._landed = asyncio.Event()
         self._stopping = asyncio.ensure_future(self._stop(self._ref))
 
     def cancel(self) -> None:
         """Stops what is in flight and wakes the flight from any pause; it will start nothing more."""
         self.cancelled = True
         if self._opening is not None:
-            self._opening.cancel()
+            self._opening.leave()
         self.stop(StopReason.CANCEL)
         self.interrupted.set()
 
@@ -166,11 +190,14 @@ class Flight:
         return asyncio.get_running_loop().call_later(max(0.0, after_s), self.stop, StopReason.TIMEOUT)
 
     async def _stop(self, ref: AttemptRef) -> None:
-        following = self._following
+        following, landed = self._following, self._landed
         self.stop_answer = await self.executor.stop(self.server, ref, STOP_GRACE_S)
-        if following is not None and not following.done():
-            await asyncio.wait([following], timeout=FOLLOW_AFTER_STOP_S)
-            following.cancel()
+        if landed is None or following is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOW_AFTER_STOP_S):
+                await landed.wait()
+        following.leave()
 
 
 def stop_words(answer: StopAnswer | None) -> str:

@@ -44,6 +44,10 @@ class LocalExecutor:
         """The engine is always there."""
         return ServerFacts()
 
+    def at_hand(self, server: Server) -> ServerFacts | None:
+        """The engine is always there."""
+        return ServerFacts()
+
     async def start(
         self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
     ) -> Answer:
@@ -132,6 +136,10 @@ class RoutingExecutor:
     async def open(self, server: Server) -> ServerFacts:
         """See Executor.open."""
         return await self._of(server).open(server)
+
+    def at_hand(self, server: Server) -> ServerFacts | None:
+        """See Executor.at_hand."""
+        return self._of(server).at_hand(server)
 
     async def start(
         self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE

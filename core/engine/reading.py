@@ -91,8 +91,20 @@ class ReadingEngine:
 
     async def plan(self, request: PlanRequest) -> Plan:
         """See Engine.plan."""
+        from core.engine import preflight
+
         planned = await (await self.catalogue()).plan(request, held=await self._reader.holds())
-        return planned.plan
+        plan, snapshot = planned.plan, planned.snapshot
+        if request.connect:
+            users: dict[str, set[str]] = {}
+            for name, step in snapshot.loaded.batch.steps.items():
+                for server in snapshot.targets[name] if step.sudo is not None else ():
+                    users.setdefault(server, set()).add(step.sudo or "")
+            servers = [snapshot.servers[name] for name in plan.servers if name in snapshot.servers]
+            told = await preflight.asked(self._workspace, servers, users)
+        else:
+            told = await preflight.remembered(self._reader, plan.servers)
+        return replace(plan, warnings=(*plan.warnings, *told))
 
     # ------------------------------------------------------------ reading runs
 

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from core.model import events
-from core.model.states import Purpose, Stream
+from core.model.states import Purpose, Stream, from_the_start
 from core.prompts import TAIL_BYTES, hint_for
 from core.store.tx import Tx
 
@@ -47,8 +47,8 @@ class OutputRecorder:
         self._timer: asyncio.TimerHandle | None = None
         self._last_line = b""
         self._keep_stdout = keep_stdout
-        self._ends = dict.fromkeys(Stream, b"")
-        self.offsets = dict.fromkeys(Stream, 0)
+        self._ends = {Stream.STDOUT: b"", Stream.STDERR: b""}
+        self.offsets = from_the_start()
         self.stdout = bytearray()
         self.stdout_truncated = False
 
@@ -105,7 +105,9 @@ class OutputRecorder:
         before = self._last_line
         for stream, (start, gathered) in self._pieces.items():
             data = bytes(gathered)
-            tx.output(self._run, self._task, self._purpose, self._attempt, stream, start, data)
+            for at in range(0, len(data), PIECE_BYTES):
+                piece = data[at : at + PIECE_BYTES]
+                tx.output(self._run, self._task, self._purpose, self._attempt, stream, start + at, piece)
             tx.event(
                 events.TASK_OUTPUT,
                 run=self._run,

@@ -141,3 +141,11 @@ class Stream(StrEnum):
 
     STDOUT = "stdout"
     STDERR = "stderr"
+
+
+def from_the_start() -> dict[Stream, int]:
+    """The offset 0 for each stream."""
+    return _START.copy()
+
+
+_START = {Stream.STDOUT: 0, Stream.STDERR: 0}

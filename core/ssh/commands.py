@@ -94,6 +94,15 @@ class CommandPath(Protocol):
         """Removes what the command left on the server."""
         ...
 
+    async def sudo_refused(self, user: str) -> str:
+        """Why sudo does not run a shell as `user`; "" where it does, or where that can't be asked."""
+        ...
+
+    @property
+    def stale(self) -> bool:
+        """Whether something was found missing on the server, so that `refresh` has something to mend."""
+        ...
+
     async def refresh(self) -> None:
         """Mends what was found missing on the server since; `hello` then says how it is."""
         ...

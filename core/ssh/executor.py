@@ -89,6 +89,18 @@ class SshExecutor:
         self._folders[server.name] = connection.prepared.hello.folder
         return self._facts(connection)
 
+    def at_hand(self, server: Server) -> ServerFacts | None:
+        """The facts of a connection that is open and lacks nothing."""
+        connection = self._pool.current(server)
+        if connection is None or connection.prepared.stale:
+            return None
+        return self._facts(connection)
+
+    async def sudo_refused(self, server: Server, user: str) -> str:
+        """Why sudo does not run a shell as `user` on the server; "" where it does. Raises Unreachable."""
+        connection = await self._pool.open(server)
+        return await connection.prepared.sudo_refused(user)
+
     async def start(
         self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
     ) -> Answer:

@@ -30,7 +30,7 @@ from core.engine.executor import (
     Trace,
 )
 from core.model.ids import AttemptRef
-from core.model.states import Stream
+from core.model.states import Stream, from_the_start
 from core.ssh import shell
 from core.ssh.commands import Hello, Ledger, Running
 from core.ssh.link import Channel, ChannelRefused, Ending, Link, LinkGone
@@ -52,7 +52,7 @@ class Receiver:
         self.on_line: Callable[[bool, bytes], None] | None = None
         self.marker = marker
         self.streams = {stream: shell.MarkedStream(marker) for stream in Stream}
-        self.offsets = dict.fromkeys(Stream, 0)
+        self.offsets = from_the_start()
 
     def expect(self, marker: str) -> None:
         """What follows begins with another marker; what came without one is still noise."""
@@ -61,7 +61,7 @@ class Receiver:
             stream: shell.MarkedStream(marker, b"" if marked.line is not None else marked.noise)
             for stream, marked in self.streams.items()
         }
-        self.offsets = dict.fromkeys(Stream, 0)
+        self.offsets = from_the_start()
 
     @property
     def noise(self) -> bytes:
@@ -326,6 +326,12 @@ class PlainCommands:
     async def forget(self, ref: AttemptRef) -> None:
         """Nothing is kept on the server."""
         self._ledger.pop(ref, None)
+
+    async def sudo_refused(self, user: str) -> str:
+        """Asked by the command itself."""
+        return ""
+
+    stale = False
 
     async def refresh(self) -> None:
         """Nothing is kept on the server."""

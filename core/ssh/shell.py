@@ -189,7 +189,7 @@ def parse_started(line: bytes) -> Started:
 def parse_boot_id(line: bytes) -> str:
     """The boot id of a hello, "" where it makes no sense."""
     text = line.decode("ascii", "replace").strip()
-    return text if re.fullmatch(r"[0-9A-Za-z{}=,: -]{1,100}", text) else ""
+    return text if re.fullmatch(r"[0-9A-Za-z{}=,: _-]{1,100}", text) else ""
 
 
 class MarkedStream:

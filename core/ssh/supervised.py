@@ -11,8 +11,9 @@ session makes room and is opened again; commands do not notice. What is certain,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from core.engine.executor import (
     NO_TRACE,
@@ -29,16 +30,16 @@ from core.engine.executor import (
     Trace,
 )
 from core.model.ids import AttemptRef
-from core.model.states import Stream
+from core.model.states import Stream, from_the_start
 from core.ssh import shell
 from core.ssh.commands import Hello, Ledger, Running
 from core.ssh.link import ChannelRefused, Link, LinkGone
 from core.ssh.plain import PlainCommands
 from core.ssh.settings import SshSettings
-from core.ssh.supervisor.frames import Frame
-from core.ssh.supervisor.program import CHUNK_BYTES
-from core.ssh.supervisor.record import State, is_folder, new_folder_name, passing_id, record_id
+from core.ssh.supervisor.record import exit_status_of, is_folder, new_folder_name, passing_id, record_id
 from core.ssh.supervisor.session import NoShell, Session, SessionLost
+from core.ssh.supervisor.stop import pids_of, stop_record
+from core.ssh.supervisor.watch import Watch, hints, settled, verdict
 
 FORGET_AT_ONCE = 24
 SETTLE_S = 3.0
@@ -47,64 +48,11 @@ SETTLE_S = 3.0
 FoldersOver = Callable[[list[str]], Awaitable[set[str]]]
 """Which of these folders are of runs of ours that are over."""
 
+LOOKS = 10
+"""Every so many looks at a command take the size of its files from the files themselves."""
+
 LOSSES = 5
 """How many sessions in a row may end without an answer while their connection stands."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """One command that is followed: what it printed so far, and what the server told of it by itself."""
-
-    ref: AttemptRef
-    folder: str
-    record: str
-    sink: OutputSink
-    offsets: dict[Stream, int]
-    stirred: asyncio.Event = field(default_factory=asyncio.Event)
-    _notice: Frame | None = None
-    _printed: bool = False
-    _full: bool = False
-    _rooms: list[Awaitable[None]] = field(default_factory=list)
-
-    def told(self, frame: Frame | None) -> None:
-        """The server said something of it, or the session is over (None)."""
-        self._notice = frame or self._notice
-        self.stirred.set()
-
-    async def next(self, pause_s: float) -> Frame | None:
-        """What the server says of it within that time."""
-        if pause_s and not self.stirred.is_set():
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self.stirred.wait()
-            except TimeoutError:
-                pass
-        self.stirred.clear()
-        notice, self._notice = self._notice, None
-        return notice
-
-    async def make_room(self) -> None:
-        """Waits until what was handed over is stored: what is printed meanwhile waits on the server."""
-        while self._rooms:
-            await self._rooms.pop()
-
-    def take_printed(self) -> tuple[bool, bool]:
-        """Whether anything was printed since the last call, and whether more is likely to be waiting."""
-        told, self._printed, self._full = (self._printed, self._full), False, False
-        return told
-
-    def deliver(self, stream: Stream, start: int, data: bytes) -> None:
-        """Output arrived; what is known already is left out."""
-        known = self.offsets[stream]
-        self._full = self._full or len(data) >= CHUNK_BYTES
-        if start < known:
-            data, start = data[known - start :], known
-        if data:
-            self.offsets[stream] = start + len(data)
-            self._printed = True
-            room = self.sink(stream, start, data)
-            if room is not None:
-                self._rooms.append(room)
 
 
 class SupervisedCommands:
@@ -141,9 +89,26 @@ class SupervisedCommands:
 
         A server that can't supervise is noted, not refused: its commands run plainly.
         """
-        notes: list[str] = []
         try:
-            session = await self._open_session()
+            session = await Session.begin(self._link, self._settings)
+            self._session, self._link.spare = session, self._make_room
+            if self._folder:
+                session.leave_scope()
+                await session.greet()
+                why, ends_at_logout = "", ""
+            else:
+                # Asked before the greeting came: a new connection costs one round trip less for each.
+                asked = asyncio.gather(
+                    self._make_folder(session), session.survives_logout(), return_exceptions=True
+                )
+                try:
+                    await session.greet()
+                finally:
+                    answers = await asked
+                for answer in answers:
+                    if isinstance(answer, BaseException):
+                        raise answer
+                why, ends_at_logout = map(str, answers)
         except ChannelRefused as error:
             self._be_plain(Hello(notes=(f"commands cannot be run: {error}",)), str(error))
             return
@@ -151,29 +116,25 @@ class SupervisedCommands:
             why = f"no POSIX shell answers: {error}"
             self._be_plain(Hello(notes=(f"{why}; commands will fail",)), why)
             return
-        why = ""
+        except SessionLost as error:
+            if self._link.gone:
+                raise LinkGone(self._link.lost_why) from None
+            why, ends_at_logout = str(error), ""
         if session.group == "-":
             why = "it has neither setsid, python3 nor perl to make a process group"
-        elif not self._folder:
-            try:
-                why = await self._make_folder(session)
-                ends_at_logout = "" if why else await session.survives_logout()
-            except SessionLost as error:
-                if self._link.gone:
-                    raise LinkGone(self._link.lost_why) from None
-                why, ends_at_logout = str(error), ""
-            if ends_at_logout:
-                notes.append(
-                    f"the login manager ends what a user leaves running ({ends_at_logout}: KillUserProcesses): "
-                    "a command does not survive its connection; `loginctl enable-linger` there lets it"
-                )
         if why:
             session.close("nothing is supervised here")
-            self._be_plain(
-                Hello(session.boot_id, (f"commands run unsupervised: {why}",)), f"unsupervised: {why}"
-            )
+            self._folder = ""
+            hello = Hello(session.boot_id, (f"commands run unsupervised: {why}",))
+            self._be_plain(hello, f"unsupervised: {why}")
             return
-        self.hello = Hello(session.boot_id, tuple(notes), self._folder)
+        notes: tuple[str, ...] = ()
+        if ends_at_logout:
+            notes = (
+                f"the login manager ends what a user leaves running ({ends_at_logout}: KillUserProcesses): "
+                "a command does not survive its connection; `loginctl enable-linger` there lets it",
+            )
+        self.hello = Hello(session.boot_id, notes, self._folder)
 
     def _be_plain(self, hello: Hello, why: str) -> None:
         self.hello = self._plain.hello = hello
@@ -201,9 +162,14 @@ class SupervisedCommands:
         if old:
             await session.sweep(old[:100])
 
+    @property
+    def stale(self) -> bool:
+        """Whether the run's folder went."""
+        return not self._folder and bool(self.hello.folder)
+
     async def refresh(self) -> None:
         """Makes the run's folder anew where it went: attempts that were filed in the old one are not in it."""
-        if self._folder or not self.hello.folder:
+        if not self.stale:
             return
         try:
             why = await self._make_folder(await self._open_session())
@@ -222,9 +188,14 @@ class SupervisedCommands:
             return self._session
         if self._opening is None or self._opening.done():
             self._opening = asyncio.ensure_future(Session.open(self._link, self._settings))
-        self._session = await asyncio.shield(self._opening)
-        self._link.spare = self._make_room
-        return self._session
+        session = await asyncio.shield(self._opening)
+        if session is not self._session and not session.gone:
+            self._session = session
+            self._link.spare = self._make_room
+            if self._folder:
+                with contextlib.suppress(SessionLost):
+                    session.leave_scope()
+        return session
 
     def _make_room(self) -> bool:
         """Gives the session's channel up for another one; it is opened again when it is needed."""
@@ -259,23 +230,24 @@ class SupervisedCommands:
                 kind = shell.become_words(self._settings.shell, command.sudo)
         except shell.NotExpressible as error:
             return Ended(2, why=str(error), evidence="it was not handed over")
-        watch = Watch(ref, folder, record, sink, dict.fromkeys(Stream, 0))
-        try:
-            session = await self._open_session()
-            if command.sudo is not None and (refused := await self._sudo_refused(session, command.sudo)):
-                return Ended(
-                    1,
-                    why=f"sudo refuses to run a shell as {command.sudo}: {refused}",
-                    evidence="it was not handed over",
-                )
-            if running.called_off:
-                return NotStarted("it was stopped by us before it was handed over")
-            session.listen(record, watch.told)
-            session.run(folder, record, line, kind, ("windlass", ref.server, ref.step, str(ref.attempt)))
-        except LinkGone as error:
-            return NotStarted(f"the connection to {self._link.resolved.name} was lost before: {error}")
-        except (ChannelRefused, NoShell, SessionLost) as error:
-            return NotStarted(f"the supervisor on {self._link.resolved.name} did not answer: {error}")
+        watch = Watch(ref, folder, record, sink, from_the_start())
+        name = ("windlass", ref.server, ref.step, str(ref.attempt))
+        for last in (*(False,) * (LOSSES - 1), True):
+            try:
+                session = await self._open_session()
+                if command.sudo is not None and (refused := await self.sudo_refused(command.sudo)):
+                    return Ended(1, why=refused, evidence="it was not handed over")
+                if running.called_off:
+                    return NotStarted("it was stopped by us before it was handed over")
+                session.run(folder, record, line, kind, name)
+                session.listen(record, watch.told)
+                break
+            except LinkGone as error:
+                return NotStarted(f"the connection to {self._link.resolved.name} was lost before: {error}")
+            except (ChannelRefused, NoShell, SessionLost) as error:
+                # A session that made room in between took nothing with it: nothing was sent.
+                if last or self._link.gone or not isinstance(error, SessionLost):
+                    return NotStarted(f"the supervisor on {self._link.resolved.name} did not answer: {error}")
         running.handed_over = True
         running.reported.set()
         answer = await self._follow(watch, running, session, fresh=True)
@@ -319,23 +291,27 @@ class SupervisedCommands:
         """Follows a command to its end. `fresh` says that this process has just asked to start it."""
         settings, link, name = self._settings, self._link, self._link.resolved.name
         clock = asyncio.get_running_loop().time
-        pause_s, waits, losses = settings.look_first_s, fresh, 0
+        pause_s, waits, losses, looks = settings.look_first_s, fresh, 0, 0
         odd_since: float | None = None
+        told: int | None = None
         try:
             while True:
                 notice = await watch.next(pause_s if waits else 0)
-                answer = _told(notice, watch, name) if notice is not None else None
+                if notice is not None and notice.kind == "D":
+                    told = exit_status_of(notice.text(1))
+                answer = settled(notice, watch, name) if notice is not None else None
                 if answer is not None:
                     if isinstance(answer, NotStarted) and answer.again and watch.folder == self._folder:
                         self._folder = ""
                     return answer
                 waits = True
+                # Now and then the files are measured, for what was not printed by way of the watcher's own.
+                looks += 1
+                asked = hints(notice) if looks % LOOKS else ("?", "?")
                 try:
                     session = await self._open_session()
                     session.listen(watch.record, watch.told)
-                    state = await session.get(
-                        watch.folder, watch.record, watch.offsets, watch.deliver, _hints(notice)
-                    )
+                    state = await session.get(watch.folder, watch.record, watch.offsets, watch.deliver, asked)
                     losses = 0
                 except (LinkGone, ChannelRefused, NoShell, SessionLost) as error:
                     losses += 1
@@ -348,44 +324,49 @@ class SupervisedCommands:
                 await watch.make_room()
                 printed, full = watch.take_printed()
                 pause_s = settings.look_first_s if printed else min(pause_s * 1.3, settings.look_most_s)
-                if full or watch.stirred.is_set():
+                if full or watch.stirred:
                     waits = False
                     continue
                 if state.claim == "n":
                     return await self._void(session, watch, running.trace)
-                verdict = _verdict(state, watch.folder, name)
-                if verdict is None:
+                if state.status is None and told is not None:
+                    # Its watcher said so, and had no room to write it.
+                    return Ended(told)
+                proved = verdict(state, watch.folder, name)
+                if proved is None:
                     odd_since = None
                     if found is not None:
                         found(state.elapsed_s)
                         found = None
                 elif not state.unsettled:
-                    return verdict
+                    return proved
                 else:
                     odd_since = clock() if odd_since is None else odd_since
                     if clock() - odd_since > SETTLE_S:
-                        return await self._look_for_rest(session, watch, verdict)
+                        return await self._look_for_rest(session, watch, proved)
         finally:
             if session is not None:
                 session.unlisten(watch.record)
 
-    async def _look_for_rest(self, session: Session, watch: Watch, verdict: Answer) -> Answer:
+    async def _look_for_rest(self, session: Session, watch: Watch, proved: Answer) -> Answer:
         """Whether anything is left of a command whose process is gone without a status."""
-        if not isinstance(verdict, InDoubt):
-            return verdict
+        if not isinstance(proved, InDoubt):
+            return proved
         try:
             left = await session.kill(watch.folder, watch.record, "-")
         except SessionLost:
-            return verdict
-        if left == []:
-            return replace(verdict, over=True)
-        known = [pid for pid in left if pid.isdigit()]
-        rest = f"; of its process group {', '.join(known[:20])} are left" if known else ""
-        return replace(verdict, evidence=verdict.evidence + rest)
+            return proved
+        if not left:
+            return replace(proved, over=True)
+        known = ", ".join(str(pid) for pid in pids_of(left)[:20])
+        rest = f"; of its process group {known} are left" if known else ""
+        return replace(proved, evidence=proved.evidence + rest)
 
     async def _void(self, session: Session, watch: Watch, trace: Trace) -> Answer:
         """Writes the claim of an attempt that has none."""
         name = self._link.resolved.name
+        if not trace.boot_id or not session.boot_id:
+            return InDoubt(f"{name} does not tell its boot id, so a missing claim proves nothing")
         if trace.boot_id != session.boot_id:
             return InDoubt(f"{name} was rebooted since the intent, so a missing claim proves nothing")
         try:
@@ -396,9 +377,15 @@ class SupervisedCommands:
             return NotStarted(f"it never started on {name}, and never will: its claim was written by us")
         return InDoubt(f"the attempt on {name} could not be voided: {said}", lost=said == "claimed")
 
-    async def _sudo_refused(self, session: Session, user: str) -> str:
+    async def sudo_refused(self, user: str) -> str:
+        """Why sudo does not run a shell as `user`; asked once for each connection."""
         if user not in self._sudo:
-            self._sudo[user] = await session.may_sudo(shell.kill_words(user))
+            try:
+                session = await self._open_session()
+                said = await session.may_sudo(shell.kill_words(user))
+            except (LinkGone, ChannelRefused, NoShell, SessionLost):
+                return ""
+            self._sudo[user] = said and f"sudo refuses to run a shell as {user}: {said}"
         return self._sudo[user]
 
     # ------------------------------------------------------------ the other verbs
@@ -410,7 +397,7 @@ class SupervisedCommands:
             return NotStarted("it was never handed over")
         if not trace.folder:
             return await self._plain.void(ref, trace)
-        watch = Watch(ref, trace.folder, record_id(ref), _ignore, dict.fromkeys(Stream, 0))
+        watch = Watch(ref, trace.folder, record_id(ref), _ignore, from_the_start())
         try:
             session = await self._open_session()
             answer = await self._void(session, watch, trace)
@@ -426,44 +413,12 @@ class SupervisedCommands:
         if not running.handed_over:
             running.called_off = True
             return Stopped("it was never handed over")
-        folder, record = running.trace.folder, running.record
+        record = (running.trace.folder, running.record)
         try:
             session = await self._open_session()
-            sudo = shell.kill_words(running.sudo) if running.sudo is not None else ""
-            for signal, wait_s in (("TERM", grace_s), ("KILL", self._settings.kill_wait_s)):
-                left = await self._end_group(session, folder, record, signal, sudo, wait_s)
-                if not left:
-                    return Stopped(f"its process group ended after {signal}")
-                if left == ["nopid"]:
-                    return await self._never_ran(session, folder, record)
-            if left == ["?"]:
-                return StopUnconfirmed("the server's process table cannot be read")
-            pids = tuple(int(pid) for pid in left if pid.isdigit())
-            return StopUnconfirmed("its process group is still there after KILL", pids[:50])
+            return await stop_record(session, self._settings, record, running.sudo, grace_s)
         except (LinkGone, ChannelRefused, NoShell, SessionLost) as error:
             return StopUnconfirmed(f"the stop could not be confirmed: {error}")
-
-    async def _end_group(
-        self, session: Session, folder: str, record: str, signal: str, sudo: str, wait_s: float
-    ) -> list[str]:
-        """Signals the group and waits until it is gone; what is left of it."""
-        loop = asyncio.get_running_loop()
-        ends_at, pause_s = loop.time() + wait_s, 0.02
-        left = await session.kill(folder, record, signal, sudo)
-        while left and loop.time() < ends_at:
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, self._settings.stop_poll_s)
-            again = signal if left == ["nopid"] else "-"
-            left = await session.kill(folder, record, again, sudo)
-        return left
-
-    async def _never_ran(self, session: Session, folder: str, record: str) -> StopAnswer:
-        state = await session.get(folder, record, dict.fromkeys(Stream, 0), _ignore)
-        if state.claim == "n" and await session.void(folder, record) == "void":
-            return Stopped("it never started, and never will")
-        if state.claim in ("v", "gone"):
-            return Stopped("it never started, and never will")
-        return StopUnconfirmed("it was claimed, and left no pid")
 
     async def forget(self, ref: AttemptRef) -> None:
         """Removes what the command left, but for its claim; many at a time."""
@@ -488,66 +443,16 @@ class SupervisedCommands:
         """Ends the session; where the run is over, its folder goes."""
         await self._plain.close(over)
         session = self._session
-        if session is None or session.gone:
-            return
         try:
-            if over and self._folder:
-                await session.sweep([self._folder])
+            if over and self._folder and not self._link.gone:
+                session = await self._open_session()
+                session.sweep_away([self._folder])
             else:
                 self._flush_forgotten()
-        except SessionLost:
+        except (LinkGone, ChannelRefused, NoShell, SessionLost):
             pass  # swept by a later session
-        session.close()
-
-
-def _told(notice: Frame, watch: Watch, name: str) -> Answer | None:
-    """What a notice settles by itself."""
-    if notice.kind == "N":
-        what = {"output": "its output files", "text": "its text"}.get(notice.text(1), "its record")
-        return NotStarted(f"{what} could not be written on {name} (is its disk full?): it never ran")
-    if notice.kind == "X":
-        why = notice.text(1)
-        if why == "gone":
-            return NotStarted(f"the run's folder {watch.folder} is gone from {name}", again=True)
-        if why == "full":
-            return NotStarted(f"its claim could not be written on {name} (is its disk full?): it never ran")
-        return None
-    if notice.kind == "D" and notice.text(1).isdigit() and len(notice.text(1)) <= 3:
-        if notice.text(2) == "=":
-            watch.deliver(Stream.STDOUT, 0, (notice.words[3] if len(notice.words) > 3 else b"") + b"\n")
-            return Ended(int(notice.text(1)))
-        if notice.text(2) == "0" and len(notice.words) == 3:
-            return Ended(int(notice.text(1)))
-    return None
-
-
-def _verdict(state: State, folder: str, name: str) -> Answer | None:
-    """What a record proves; None while the command runs."""
-    if state.claim == "gone":
-        return InDoubt(f"the run's folder {folder} is gone from {name}, and its records with it")
-    if state.status is not None:
-        return Ended(state.status)
-    if state.torn:
-        return InDoubt(f"the record of its end on {name} is not whole")
-    if state.claim == "v":
-        return NotStarted(f"it never started on {name}: it was voided")
-    if state.claim == "n":
-        return InDoubt("it was not claimed")
-    if state.life == "boot":
-        return InDoubt(f"interrupted: {name} was rebooted while it ran", over=True)
-    if state.life == "y":
-        return None
-    if state.pid:
-        return InDoubt(f"interrupted: its process {state.pid} on {name} is gone and left no exit status")
-    return InDoubt(f"it was claimed on {name} and left no pid: nobody knows whether it started")
-
-
-def _hints(notice: Frame | None) -> tuple[str, str]:
-    """How much an ended command printed on both streams, as far as the notice of its end tells."""
-    if notice is None or notice.kind != "D":
-        return ("-", "-")
-    said = (notice.text(2), notice.text(3))
-    return (said[0] if said[0].isdigit() else "-", said[1] if said[1].isdigit() else "-")
+        if session is not None:
+            session.close()
 
 
 def _ignore(stream: Stream, start: int, data: bytes) -> None:

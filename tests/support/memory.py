@@ -75,6 +75,9 @@ class MemoryExecutor:
             raise Unreachable(f"{server.name}: connection refused")
         return ServerFacts(boot_id="boot-1")
 
+    def at_hand(self, server: Server) -> ServerFacts | None:
+        return None
+
     async def start(
         self, server: Server, ref: AttemptRef, work: Work, sink: OutputSink, trace: Trace = NO_TRACE
     ) -> Answer:

@@ -140,11 +140,12 @@ class Sshd:
     def wait(self, starts: int = 1) -> None:
         """Waits until it accepts connections, after so many starts."""
         deadline = time.monotonic() + WAIT_S
+        listens = self.options.get("ListenAddress", self.address)
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"sshd ended: {self.log}")
             # Asked of its log: a connection made to find out would count against MaxStartups.
-            if self.log.count(f"Server listening on {self.address} port {self.port}") >= starts:
+            if self.log.count(f"Server listening on {listens} port {self.port}") >= starts:
                 return
             time.sleep(0.01)
         raise RuntimeError(f"sshd does not listen: {self.log}")

@@ -85,7 +85,8 @@ class AnswerReader:
             del buffer[:at]
 
     def _begin(self) -> bool:
-        at = self._buffer.find(self._marker)
+        """Drops the noise, the marker and the blank behind it, once all of these are there."""
+        at = self._buffer.find(self._marker + b" ")
         if at < 0:
             del self._buffer[:-MAX_NOISE_BYTES]
             self.noise = bytes(self._buffer)

@@ -4,16 +4,23 @@
 # what they can: processes are what a server pays for. Every name of ours begins with wl_.
 #
 # The session's variables: wl_m the marker, wl_h the shell, wl_n a newline, wl_b the boot id, wl_c the locale
-# of the login, wl_g how process groups are made, wl_d the folder of the newest command, wl_w what the
-# leader of a command evaluates.
+# of the login and wl_um its umask, wl_g how process groups are made, wl_d the folder of the newest command,
+# wl_last its record until that is forgotten, wl_w what the leader of a command evaluates.
 
 #: greeting
+wl_x=
+{ { read -r wl_x; read -r wl_x wl_um; } </proc/self/status; } 2>/dev/null
+[ "$wl_x" = Umask: ] || wl_um=$(umask)
 umask 077
+# Whoever listens may go in the middle of an answer; the session must live to see to what goes on (wl_bye).
+# A signal that is caught, unlike one that is ignored, is as ever again for commands.
+trap : PIPE
 wl_c=${LC_ALL-}
 LC_ALL=C
 wl_n=${IFS#??}
 wl_n=${wl_n%"${wl_n#?}"}
 wl_d=
+wl_last=
 wl_b=
 wl_u=-
 { IFS= read -r wl_b </proc/sys/kernel/random/boot_id; } 2>/dev/null
@@ -43,6 +50,7 @@ wl_q=
 set -- ${wl_p##*) }
 printf '%s %s %s %s %s\n' $$ $PPID "${20:--}" "${wl_q:--}" "${wl_b:--}" >"$wl_r.p" || exit 125
 set --
+umask $wl_um
 if [ -n "${wl_k-}" ]; then
     wl_x=$wl_k
 elif [ -n "$wl_t" ]; then
@@ -51,7 +59,7 @@ else
     wl_x=$(cat "$wl_r.t")
     rm -f "$wl_r.t"
 fi
-unset wl_w wl_k wl_t wl_r wl_b wl_p wl_q
+unset wl_w wl_k wl_t wl_r wl_b wl_p wl_q wl_um
 eval "unset wl_x; $wl_x"
 
 #: run
@@ -63,14 +71,20 @@ wl_run() {
         printf 'X %s gone\n' "$2"
         return
     fi
+    # To make the file is to claim. It may still be empty when somebody else finds it, which says nothing.
     set -C
-    { printf '%s\n' $$ >"$wl_r.c"; } 2>/dev/null
+    { printf '' >"$wl_r.c"; } 2>/dev/null
     wl_x=$?
     set +C
-    if [ $wl_x != 0 ]; then
-        if [ -s "$wl_r.c" ]; then printf 'X %s claimed\n' "$2"; else printf 'X %s full\n' "$2"; fi
+    if [ $wl_x != 0 ] && [ -e "$wl_r.c" ]; then
+        printf 'X %s claimed\n' "$2"
         return
     fi
+    if [ $wl_x != 0 ] || ! { printf '%s\n' $$ >"$wl_r.c"; } 2>/dev/null; then
+        printf 'X %s full\n' "$2"
+        return
+    fi
+    wl_last=$wl_r
     {
         { wl_watch "$@"; exit 0; } 3>&2 </dev/null >>"$wl_r.o" 4>>"$wl_r.e" 2>/dev/null ||
         printf '%s N %s output\n' "$wl_m" "$2" >&2
@@ -84,7 +98,7 @@ wl_watch() {
     wl_t=$3
     wl_k=$4
     shift 4
-    export wl_r wl_b wl_c wl_w
+    export wl_r wl_b wl_c wl_w wl_um
     if [ "$wl_k" != - ]; then
         export wl_k
         printf '%s\n' "$wl_t" | wl_sid $wl_h -c 'eval "$wl_w"' ${wl_h%% *} "$@"
@@ -101,7 +115,8 @@ wl_watch() {
         wl_sid $wl_h -c 'eval "$wl_w"' ${wl_h%% *} "$@"
     fi
     wl_s=$?
-    if [ ! -s "$wl_r.p" ]; then
+    # 125 is also what the leader says when it could write only a part.
+    if [ ! -s "$wl_r.p" ] || { [ $wl_s = 125 ] && ! read -r wl_x <"$wl_r.p"; }; then
         printf '%s N %s record\n' "$wl_m" "$wl_i" >&3
         return
     fi
@@ -115,9 +130,9 @@ wl_watch() {
         # position behind it, as a read leaves out NUL bytes.
         wl_y=
         { read -r wl_x wl_y </proc/self/fdinfo/1; } 2>/dev/null
-        if [ "${wl_y:-9999}" -le 400 ] && {
-            IFS= read -r wl_l && { IFS= read -r wl_x; read -r wl_x wl_y </proc/self/fdinfo/5; }
-        } 5<"$wl_r.o" <&5 && [ "$wl_y" = $((${#wl_l}+1)) ]; then
+        if [ "${wl_y:-9999}" -le 400 ] && [ ! -s "$wl_r.o.k" ] && {
+            IFS= read -r wl_l && { IFS= read -r wl_x; read -r wl_x wl_z </proc/self/fdinfo/5; }
+        } 5<"$wl_r.o" <&5 && [ "$wl_z" = $wl_y ] && [ "$wl_z" = $((${#wl_l}+1)) ]; then
             printf '%s D %s %s = %s\n' "$wl_m" "$wl_i" $wl_s "$wl_l" >&3
             return
         fi
@@ -129,26 +144,45 @@ wl_watch() {
 }
 
 #: guard
-# wl_bye: the session ends. Where commands go on, somebody must bound what they print.
+# wl_bye: the session ends. Where commands go on, somebody must bound what they print. A forgotten record has
+# no output file; the newest start may have none yet.
 wl_bye() {
     [ -n "$wl_d" ] || return 0
-    for wl_f in "$wl_d"/*.c; do
-        if [ -s "$wl_f" ] && [ ! -e "${wl_f%.c}.s" ]; then
+    for wl_f in "$wl_d"/*.o ${wl_last:+"$wl_last.o"}; do
+        if [ ! -e "${wl_f%.o}.s" ] && { [ -e "$wl_f" ] || [ "${wl_f%.o}" = "$wl_last" ]; }; then
             wl_guard "$wl_d"
             return
         fi
     done
 }
 
-# wl_guard FOLDER: outlives the session while commands run, and cuts output that passed its bound.
+# wl_guard FOLDER: sees to it that one process bounds what the commands of a folder print. It outlives the
+# session while commands run. The file "guard" says which one it is.
 wl_guard() {
-    [ "${wl_g0-}" != y ] || return 0
-    wl_g0=y
+    wl_me=
+    if { read -r wl_me wl_v <"$1/guard"; } 2>/dev/null; then
+        if [ -r /proc/self/stat ]; then
+            wl_look $wl_me
+            [ "$wl_at" != "$wl_v" ] || return 0
+        else
+            ! kill -0 $wl_me 2>/dev/null || return 0
+        fi
+    fi
     {
         exec </dev/null >/dev/null 2>&1
         trap '' HUP INT
+        wl_look self
+        wl_me=${wl_l%% *}
+        [ -n "$wl_me" ] || wl_me=$($wl_h -c 'echo $PPID')
+        printf '%s %s\n' $wl_me "${wl_at:--}" >"$1/guard"
+        printf '' >"$1/cutting"
+        wl_tries=0
         wl_t=0
         while [ -d "$1" ]; do
+            if [ $wl_t -lt 10 ]; then sleep 0.2 || sleep 1; else sleep 1; fi
+            wl_x=
+            read -r wl_x wl_y <"$1/guard"
+            [ "${wl_x:-$wl_me}" = $wl_me ] || exit 0
             wl_l0=
             wl_t=$((wl_t+1))
             for wl_p in "$1"/*.p; do
@@ -159,39 +193,59 @@ wl_guard() {
                 wl_cut "$wl_r.o" 1
                 wl_cut "$wl_r.e" 4
             done
-            [ -n "$wl_l0" ] || [ $wl_t -lt 10 ] || kill -0 $$ 2>/dev/null || exit 0
-            if [ $wl_t -lt 10 ]; then sleep 0.2 2>/dev/null || sleep 1; else sleep 1; fi
+            [ -n "$wl_l0" ] || [ $wl_t -lt 10 ] || kill -0 $$ || exit 0
         done
     } &
 }
 
+# wl_big FOLDER SIZE: an output of this size was seen of a command that runs.
+wl_big() {
+    [ $2 -le $((@BOUND@/16)) ] || wl_guard "$1"
+}
+
 # wl_cut FILE DESCRIPTOR: empties a file that passed the bound and notes how much that was. The watcher's
 # own position tells what was printed between the look and the cut, as long as nothing was printed since.
+# A session that promised bytes of a file says so in "reading", and finds "cutting" where it is too late;
+# one that says so for too long hangs, and is not waited for.
 wl_cut() {
     [ -s "$1" ] || return 0
     wl_y=
     if [ ! -e "$1.k" ] && [ "/proc/$wl_wp/fd/$2" -ef "$1" ]; then read -r wl_x wl_y </proc/$wl_wp/fdinfo/$2; fi
-    [ -n "$wl_y" ] || wl_y=$(($(wc -c <"$1")))
+    [ ${wl_y:-0} != 0 ] || wl_y=$(($(wc -c <"$1")))
     [ $wl_y -le $((@BOUND@/16)) ] || wl_t=0
     [ $wl_y -gt @BOUND@ ] || return 0
-    wl_y=$(($(wc -c <"$1")))
-    printf '' >"$1"
-    wl_z=0
-    { read -r wl_x wl_z </proc/$wl_wp/fdinfo/$2; }
-    [ "${wl_z:-0}" -le $wl_y ] || wl_y=$wl_z
-    printf '%s\n' $wl_y >>"$1.k"
+    wl_f=${1%/*}
+    printf c >"$wl_f/cutting"
+    wl_tries=$((wl_tries+1))
+    if [ ! -s "$wl_f/reading" ] || [ $wl_tries -gt 25 ]; then
+        wl_tries=0
+        wl_y=$(($(wc -c <"$1")))
+        printf '' >"$1"
+        wl_z=0
+        { read -r wl_x wl_z </proc/$wl_wp/fdinfo/$2; }
+        [ "${wl_z:-0}" -le $wl_y ] || wl_y=$wl_z
+        printf '%s\n' $wl_y >>"$1.k"
+    fi
+    printf '' >"$wl_f/cutting"
+}
+
+# wl_look PID: state and start time of a process into wl_is and wl_at, "" where it is gone.
+wl_look() {
+    wl_l=
+    { IFS= read -r wl_l </proc/$1/stat; } 2>/dev/null
+    set -- ${wl_l##*) }
+    wl_is=${1-}
+    wl_at=${20-}
 }
 
 # wl_alive: whether the command of the record that was read, or its watcher, is there and the one recorded.
 wl_alive() {
     [ "$wl_bt" = "${wl_b:--}" ] || return 1
-    wl_l=
     if [ -r /proc/self/stat ]; then
-        { IFS= read -r wl_l </proc/$wl_pid/stat; } 2>/dev/null
-        set -- ${wl_l##*) }
-        case ${1-} in
+        wl_look $wl_pid
+        case $wl_is in
         ''|Z|X|x) ;;
-        *) [ "${20-}" != "$wl_st" ] || return 0 ;;
+        *) [ "$wl_at" != "$wl_st" ] || return 0 ;;
         esac
         [ "/proc/$wl_wp/fd/1" -ef "$wl_r.o" ]
     else
@@ -237,26 +291,33 @@ wl_get() {
 }
 
 # wl_out ID STREAM OFFSET DESCRIPTOR HINT: what a stream printed beyond an offset. How much there is tell, in
-# this order: the hint, the watcher's own position in its file, wc.
+# this order: the hint, the watcher's own position in its file, wc. A command may open its output anew (by
+# /dev/stdout): then the position lags behind, and a file that it emptied is shorter than what was read of it.
 wl_out() {
     wl_f=$wl_r.$2
     [ -s "$wl_f" ] || return 0
     wl_k=0
     wl_o=$3
-    wl_y=
+    wl_y=0
     if [ -s "$wl_f.k" ]; then
         while read -r wl_x; do wl_k=$((wl_k+wl_x)); done <"$wl_f.k"
         [ "$wl_o" -ge $wl_k ] || wl_o=$wl_k
+    elif [ "$5" = '?' ]; then
+        :
     elif [ "$5" != - ]; then
         wl_y=$5
     elif [ $wl_al = y ] && [ "/proc/$wl_wp/fd/$4" -ef "$wl_f" ]; then
         { read -r wl_x wl_y </proc/$wl_wp/fdinfo/$4; } 2>/dev/null
     fi
-    # An ended command is read to the end of its file, whoever wrote to it.
-    if [ -z "$wl_y" ] || { [ $wl_y -gt @SMALL@ ] && [ "$wl_s" != - ]; }; then wl_y=$(($(wc -c <"$wl_f"))); fi
     wl_a=$((wl_o-wl_k))
-    wl_y=$((wl_y-wl_a))
-    [ $wl_y -gt 0 ] || return 0
+    wl_e=
+    if [ $wl_y = 0 ] || [ $wl_y -lt $wl_a ] ||
+    { [ "$wl_s" != - ] && { [ $wl_a -gt 0 ] || [ $wl_y -gt @SMALL@ ]; }; }; then
+        wl_y=$(($(wc -c <"$wl_f")))
+        wl_e=y
+    fi
+    [ "$wl_s" != - ] || wl_big "${wl_r%/*}" $wl_y
+    [ $wl_y != $wl_a ] || return 0
     if [ $wl_a = 0 ] && [ $wl_y -le @SMALL@ ] && [ -r /proc/self/fdinfo/0 ]; then
         wl_v=
         {
@@ -269,16 +330,37 @@ wl_out() {
             printf 'O %s %s %s %s\n%s%s\n' "$1" $2 $wl_o $wl_y "$wl_v" "$wl_m"
             return
         fi
-        wl_y=$(($(wc -c <"$wl_f")))
+        wl_e=
     fi
+    # What is promised must be there: a guard does not cut meanwhile.
+    wl_z=${wl_r%/*}
+    if [ -e "$wl_z/guard" ]; then
+        printf r >"$wl_z/reading"
+        wl_e=
+        if [ -s "$wl_z/cutting" ]; then
+            printf '' >"$wl_z/reading"
+            wl_guard "$wl_z"
+            return
+        fi
+    fi
+    [ -n "$wl_e" ] || wl_y=$(($(wc -c <"$wl_f")))
+    if [ $wl_y -lt $wl_a ]; then
+        printf '%s\n' $wl_a >>"$wl_f.k"
+        wl_a=0
+    fi
+    wl_y=$((wl_y-wl_a))
     [ $wl_y -le @CHUNK@ ] || wl_y=@CHUNK@
-    printf 'O %s %s %s %s\n' "$1" $2 $wl_o $wl_y
-    tail -c +$((wl_a+1)) "$wl_f" 2>/dev/null | head -c $wl_y
-    printf '%s\n' "$wl_m"
+    if [ $wl_y -gt 0 ]; then
+        printf 'O %s %s %s %s\n' "$1" $2 $wl_o $wl_y
+        tail -c +$((wl_a+1)) "$wl_f" 2>/dev/null | head -c $wl_y
+        printf '%s\n' "$wl_m"
+    fi
+    [ ! -e "$wl_z/guard" ] || printf '' >"$wl_z/reading"
 }
 
 #: folder
-# wl_new NAME BASE: makes the run's folder below a base that is ours, private, and no link.
+# wl_new NAME BASE: makes the run's folder below a base that is ours, private, and no link; names the folders
+# of other runs.
 wl_new() {
     wl_f=$2
     case $wl_f in
@@ -304,8 +386,15 @@ wl_new() {
         printf 'F - %s\n' "$wl_x"
     else
         printf 'F %s\n' "$wl_f/$1"
+        wl_y=0
         for wl_l in "$wl_f"/run-*; do
-            [ "$wl_l" = "$wl_f/$1" ] || [ ! -d "$wl_l" ] || printf 'N %s\n' "$wl_l"
+            case $wl_l in
+            "$wl_f/${1%.*}".*) continue ;;
+            esac
+            [ -d "$wl_l" ] || continue
+            wl_y=$((wl_y+1))
+            [ $wl_y -le 1000 ] || break
+            printf 'N %s\n' "$wl_l"
         done
     fi
     printf 'C\n'
@@ -319,8 +408,10 @@ wl_void() {
         return
     fi
     set -C
-    if { printf 'v\n' >"$1.c"; } 2>/dev/null; then wl_x=void; else wl_x=claimed; fi
+    if { printf '' >"$1.c"; } 2>/dev/null; then wl_x=void; else wl_x=claimed; fi
     set +C
+    # On a full disk the file alone must do: whoever finds it starts nothing.
+    if [ $wl_x = void ]; then printf 'v\n' >"$1.c"; elif [ ! -e "$1.c" ]; then wl_x=full; fi 2>/dev/null
     printf 'V %s %s\n' "$2" $wl_x
 }
 
@@ -353,10 +444,8 @@ wl_kill() {
 # Whether the group is still the one that was started: a leader of another start is somebody else's.
 wl_ours() {
     [ -r /proc/self/stat ] || return 0
-    wl_l=
-    { IFS= read -r wl_l </proc/$wl_pid/stat; } 2>/dev/null
-    set -- ${wl_l##*) }
-    [ -z "${20-}" ] || [ "${20-}" = "$wl_st" ]
+    wl_look $wl_pid
+    [ -z "$wl_at" ] || [ "$wl_at" = "$wl_st" ]
 }
 
 # Gone is read from the process table, never from kill's own status: no member that is not a zombie.
@@ -395,9 +484,14 @@ wl_left() {
 }
 
 #: clean
-# wl_forget RECORD...: what an attempt whose outcome is durable left may go; its claim stays.
+# wl_forget RECORD...: what an attempt whose outcome is durable left may go; its claim stays, but for that of
+# a passing command, whose name nobody uses again.
 wl_forget() {
     for wl_f do
+        [ "$wl_f" != "$wl_last" ] || wl_last=
+        case ${wl_f##*/} in
+        *-*) set -- "$@" "$wl_f.c" ;;
+        esac
         set -- "$@" "$wl_f.p" "$wl_f.o" "$wl_f.e" "$wl_f.s" "$wl_f.t" "$wl_f.o.k" "$wl_f.e.k"
         shift
     done

@@ -36,6 +36,11 @@ def is_folder(path: str) -> bool:
     return len(path) < 1000 and _PATH.fullmatch(path) is not None
 
 
+def exit_status_of(word: str) -> int | None:
+    """An exit status that a server told, None where it is none."""
+    return int(word) if re.fullmatch(r"[0-9]{1,3}", word) and int(word) <= 255 else None
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """The record of an attempt.
@@ -55,14 +60,14 @@ class State:
 
     @property
     def unsettled(self) -> bool:
-        """Whether the record may still be on its way: claimed, and neither a process nor a status yet."""
-        return self.claim == "y" and self.status is None and self.life == "n" and not self.torn
+        """Whether the record may still be on its way: claimed, with neither a process nor a whole status yet."""
+        return self.claim == "y" and self.status is None and (self.torn or self.life == "n")
 
     @classmethod
     def of(cls, frame: Frame) -> State:
         """From a G frame; odd values count as unknown."""
         claim, status, life, pid, up, now = (frame.text(number) for number in range(1, 7))
-        exit_status = int(status) if re.fullmatch(r"[0-9]{1,3}", status) else None
+        exit_status = exit_status_of(status)
         elapsed = None
         if all(re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", value) for value in (up, now)):
             elapsed = max(0.0, float(now) - float(up))

@@ -7,7 +7,7 @@ unexpected is closed, not guessed at, and whatever it was asked counts as unansw
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +21,13 @@ from core.ssh.supervisor import program
 from core.ssh.supervisor.frames import AnswerReader, Frame, Garbled, NoticeReader
 from core.ssh.supervisor.record import State
 
-LAST = {"G": "G", "V": "V", "K": "K", "C": "C", "S": "S"}
+LAST = frozenset("GVKCS")
 """The kinds of frame that end an answer."""
+
+MAX_FRAMES = 2000
+"""More than any answer has."""
+
+_ODD = re.compile(r"[^\w.@:+/ -]", re.ASCII)
 
 Deliver = Callable[[Stream, int, bytes], None]
 Notice = Callable[[Frame | None], None]
@@ -56,6 +61,8 @@ class Session:
         self._notices = NoticeReader(shell.marker_bytes(marker), self._noticed)
         self._questions: deque[_Question] = deque()
         self._listeners: dict[str, Notice] = {}
+        self._outgoing: list[bytes] = []
+        self._flushing = False
         self._known_parts: set[str] = set()
         self._channel: Channel | None = None
         self._ended: asyncio.Task[None] | None = None
@@ -65,8 +72,11 @@ class Session:
         self.group = "-"
 
     @classmethod
-    async def open(cls, link: Link, settings: SshSettings) -> Session:
-        """Starts a session. Raises LinkGone, ChannelRefused, NoShell."""
+    async def begin(cls, link: Link, settings: SshSettings) -> Session:
+        """Starts a session, and does not wait for its greeting: requests may be made at once.
+
+        Raises LinkGone, ChannelRefused.
+        """
         session = cls(link, settings)
         channel = await link.execute(
             shell.exec_line(settings.shell), session._received, wait_s=settings.channel_wait_s
@@ -74,23 +84,33 @@ class Session:
         session._channel = channel
         session._ended = asyncio.ensure_future(session._watch(channel))
         lines = program.core_lines(settings.shell, session._marker, settings.output_bound_bytes)
-        with contextlib.suppress(LinkGone):
-            channel.write("".join(f"{line}\n" for line in lines).encode())
+        session._outgoing.extend(f"{line}\n".encode() for line in lines)
+        return session
+
+    async def greet(self) -> None:
+        """Waits for the greeting. Raises LinkGone, NoShell."""
+        self._flush_soon()
         try:
-            async with asyncio.timeout(settings.hello_wait_s):
-                greeting = await asyncio.shield(session._greeted)
+            async with asyncio.timeout(self._settings.hello_wait_s):
+                greeting = await asyncio.shield(self._greeted)
         except TimeoutError:
-            session.close("no answer to the greeting")
-            raise NoShell(session._words() or f"no answer within {settings.hello_wait_s:g} s") from None
+            self.close("no answer to the greeting")
+            raise NoShell(self._words() or f"no answer within {self._settings.hello_wait_s:g} s") from None
         except SessionLost as error:
-            if link.gone:
-                raise LinkGone(link.lost_why) from None
-            raise NoShell(session._words() or str(error)) from None
+            if self._link.gone:
+                raise LinkGone(self._link.lost_why) from None
+            raise NoShell(self._words() or str(error)) from None
         except BaseException:
-            session.close("it was not waited for")
+            self.close("it was not waited for")
             raise
-        session.boot_id = shell.parse_boot_id(greeting.words[0]) if greeting.text(0) != "-" else ""
-        session.group = greeting.text(3) or "-"
+        self.boot_id = shell.parse_boot_id(greeting.words[0]) if greeting.text(0) != "-" else ""
+        self.group = greeting.text(3) or "-"
+
+    @classmethod
+    async def open(cls, link: Link, settings: SshSettings) -> Session:
+        """Starts a session and waits for its greeting. Raises LinkGone, ChannelRefused, NoShell."""
+        session = await cls.begin(link, settings)
+        await session.greet()
         return session
 
     @property
@@ -115,8 +135,13 @@ class Session:
 
     def run(self, folder: str, record: str, line: bytes, kind: bytes, name: Sequence[str]) -> None:
         """Claims and starts a command. What comes of it is told to whoever listens. Raises SessionLost."""
-        words = [folder.encode(), record.encode(), line, kind, *(word.encode() for word in name)]
-        self._send(b"wl_run " + b" ".join(map(_quote, words)))
+        # For whoever looks at the process list: nothing that a line or a terminal would take amiss.
+        told = _ODD.sub("_", " ".join(name)).encode()
+        where = f"wl_run {shell.quote_text(folder)} {record} ".encode()
+        self._send(b"%s%s %s %s" % (where, _quote(line), _quote(kind), told))
+        self._flush()
+        if self.gone:
+            raise SessionLost(self.why_lost)
 
     async def get(
         self,
@@ -147,7 +172,6 @@ class Session:
 
     async def kill(self, folder: str, record: str, signal: str, sudo: str = "") -> list[str]:
         """Signals the process group ("-" only looks): the pids that are left, "nopid" or "?"."""
-        await self._load("get")
         frames = await self._ask("stop", f"wl_kill {_path(folder, record)} {record} {signal} {sudo}".encode())
         return [word.decode("ascii", "replace") for word in frames[-1].words[1:]]
 
@@ -162,6 +186,11 @@ class Session:
         frames = await self._ask("logout", b"wl_logout")
         return "" if frames[-1].text(0) == "0" else frames[-1].text(1)
 
+    def leave_scope(self) -> None:
+        """Starts commands so that they survive a logout, as an earlier session found that they must be."""
+        self._define("logout")
+        self._send(b"wl_logout >/dev/null")
+
     def forget(self, records: Sequence[tuple[str, str]]) -> None:
         """Removes what attempts left, but for their claims. Raises SessionLost."""
         self._define("clean")
@@ -170,6 +199,12 @@ class Session:
     async def sweep(self, folders: Sequence[str]) -> None:
         """Removes folders of runs that are over."""
         await self._ask("clean", b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
+
+    def sweep_away(self, folders: Sequence[str]) -> None:
+        """The last request before the end: removes folders, and nobody waits for it. Raises SessionLost."""
+        self._define("clean")
+        self._send(b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
+        self._flush()
 
     def listen(self, record: str, notice: Notice) -> None:
         """Tells `notice` what the server says of a command."""
@@ -181,9 +216,6 @@ class Session:
 
     # ------------------------------------------------------------ inside
 
-    async def _load(self, part: str) -> None:
-        self._define(part)
-
     def _define(self, part: str) -> None:
         if part not in self._known_parts:
             self._known_parts.add(part)
@@ -191,28 +223,45 @@ class Session:
 
     async def _ask(self, part: str, request: bytes, *, deliver: Deliver | None = None) -> list[Frame]:
         self._define(part)
-        question = _Question(asyncio.get_running_loop().create_future(), deliver=deliver)
+        loop = asyncio.get_running_loop()
+        question = _Question(loop.create_future(), deliver=deliver)
         self._questions.append(question)
         self._send(request)
+        if self._greeted.done():
+            self._flush()
+        overdue = loop.call_later(self._settings.answer_wait_s, self._overdue)
         try:
-            async with asyncio.timeout(self._settings.answer_wait_s):
-                return await asyncio.shield(question.answer)
-        except TimeoutError:
-            self.close(f"no answer within {self._settings.answer_wait_s:g} s")
-            raise SessionLost(self.why_lost) from None
+            return await question.answer
         finally:
+            overdue.cancel()
             question.deliver = None
-            if question.answer.done() and not question.answer.cancelled():
-                question.answer.exception()
+
+    def _overdue(self) -> None:
+        self.close(f"no answer within {self._settings.answer_wait_s:g} s")
 
     def _send(self, request: bytes) -> None:
         if self.gone or self._channel is None:
             raise SessionLost(self.why_lost or "it was never opened")
+        self._outgoing.append(request + b"\n")
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Requests made within a turn of the loop travel together: a packet costs more than what is in it."""
+        if not self._flushing:
+            self._flushing = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if not self._outgoing or self.gone or self._channel is None:
+            return
+        data = b"".join(self._outgoing)
+        self._outgoing.clear()
         try:
-            self._channel.write(request + b"\n")
+            self._channel.write(data)
         except LinkGone as error:
             self._lose(str(error))
-            raise SessionLost(str(error)) from None
 
     def _received(self, is_stderr: bool, data: bytes) -> None:
         if self.gone:
@@ -242,6 +291,8 @@ class Session:
                 question.deliver(stream, frame.number(2), frame.body)
             return
         question.frames.append(frame)
+        if len(question.frames) > MAX_FRAMES:
+            raise Garbled("an answer has no end")
         if frame.kind in LAST:
             self._questions.popleft()
             if not question.answer.done():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,14 @@ import pytest
 from core.engine.executor import Command, Ended, InDoubt, NotStarted, Unreachable
 from core.ssh.settings import SshSettings
 from tests.e2e.ssh.lab import Recorder, eventually, laboratory, new_ref
-from tests.support.sshd import Sshd, alive, children
-
-
-def kill_sessions(sshd: Sshd, number: int = signal.SIGKILL) -> None:
-    for pid in sshd.sessions():
-        os.kill(pid, number)
+from tests.support.sshd import Sshd, children
 
 
 async def test_a_connection_cut_in_mid_command_leaves_it_in_doubt(sshd: Sshd, tmp_path: Path) -> None:
     effect = tmp_path / "effect"
     async with laboratory(sshd.server()) as lab:
         flying = await lab.begin(f"until [ -e {tmp_path}/go ]; do sleep 0.02; done; echo done >{effect}")
-        kill_sessions(sshd)
+        sshd.kill_sessions()
         answer = await flying.answer
         assert isinstance(answer, InDoubt)
         assert "was evaluated" in answer.evidence
@@ -41,7 +35,7 @@ async def test_a_connection_cut_in_mid_command_leaves_it_in_doubt(sshd: Sshd, tm
 async def test_output_before_the_cut_is_kept(sshd: Sshd) -> None:
     async with laboratory(sshd.server()) as lab:
         flying = await lab.begin("sleep 300")
-        kill_sessions(sshd)
+        sshd.kill_sessions()
         assert isinstance(await flying.answer, InDoubt)
         assert flying.recorder.out == b"ready\n"
 
@@ -52,7 +46,7 @@ async def test_a_lost_connection_is_noticed_before_the_next_command(sshd: Sshd) 
         pool = lab.executor._pool
         connection = pool.current(lab.server)
         assert connection is not None
-        kill_sessions(sshd)
+        sshd.kill_sessions()
         await eventually(lambda: connection.link.gone, "the loss is noticed")
         assert pool.current(lab.server) is None
         assert (await lab.run("echo back"))[1].out == b"back\n"
@@ -72,28 +66,6 @@ async def test_nothing_is_handed_over_to_a_server_that_went_away(sshd: Sshd) -> 
             await lab.executor.attach(lab.server, new_ref(), Command("true"), {}, Recorder())
         with pytest.raises(Unreachable):
             await lab.executor.void(lab.server, new_ref())
-
-
-async def test_a_half_open_connection_is_ended_by_keepalive(sshd: Sshd) -> None:
-    settings = SshSettings(keepalive_s=0.2, keepalive_count=3)
-    async with laboratory(sshd.server(), settings) as lab:
-        flying = await lab.begin("sleep 300")
-        pids = sshd.sessions()
-        kill_sessions(sshd, signal.SIGSTOP)
-        began = time.monotonic()
-        answer = await flying.answer
-        assert isinstance(answer, InDoubt)
-        assert "not responding to keepalive" in answer.evidence
-        # Four silences of 0.2 s; the rest is patience with a busy machine.
-        assert 0.5 < time.monotonic() - began < 60
-        assert all(alive(pid) for pid in pids)
-
-
-async def test_a_silent_command_is_not_taken_for_a_dead_connection(sshd: Sshd) -> None:
-    settings = SshSettings(keepalive_s=0.1, keepalive_count=2)
-    async with laboratory(sshd.server(), settings) as lab:
-        answer, recorder = await lab.run("sleep 1.5; echo alive")
-        assert (answer, recorder.out) == (Ended(0), b"alive\n")
 
 
 @pytest.mark.parametrize("noise", ["", "echo noise; echo noise >&2\n"])

@@ -404,22 +404,6 @@ async def test_a_proxy_command_gets_no_hostile_names(sshd: Sshd, tmp_path: Path)
 # ---------------------------------------------------------------- limits
 
 
-async def test_one_session_at_a_time_loses_nothing(tmp_path: Path) -> None:
-    with Sshd.start(tmp_path / "sshd", {"MaxSessions": "1"}) as sshd:
-        async with laboratory(sshd.server()) as lab:
-            results = await asyncio.gather(*(lab.run(f"sleep 0.05; echo {number}") for number in range(8)))
-            assert [recorder.out for _, recorder in results] == [b"%d\n" % number for number in range(8)]
-            connection = lab.executor._pool.current(lab.server)
-            assert connection is not None
-            assert connection.link.max_channels == 1, "the limit is remembered"
-            (tmp_path / "file").write_text("x")
-            flying = await lab.begin("sleep 0.3")
-            uploaded = await lab.start(upload_of(tmp_path / "file", "~/file"), Recorder())
-            assert uploaded == Ended(0, evidence="renamed in place")
-            assert await flying.answer == Ended(0)
-            assert len(sshd.sessions()) == 1
-
-
 async def test_an_upload_first_where_only_one_session_is_allowed(tmp_path: Path) -> None:
     with Sshd.start(tmp_path / "sshd", {"MaxSessions": "1"}) as sshd:
         async with laboratory(sshd.server()) as lab:
@@ -449,25 +433,6 @@ async def test_no_sessions_at_all(tmp_path: Path) -> None:
             answer, _ = await lab.run("true")
             assert isinstance(answer, NotStarted)
             assert "opens no session" in answer.why
-
-
-async def test_a_server_that_turns_us_away_is_asked_again(tmp_path: Path) -> None:
-    with Sshd.start(tmp_path / "sshd", {"MaxStartups": "1:100:1"}) as sshd:
-        servers = [sshd.server(f"srv{number}") for number in range(12)]
-        async with laboratory(servers[0], SshSettings(connect_attempts=40, retry_max_s=0.5)) as lab:
-            facts = await asyncio.gather(*(lab.executor.open(server) for server in servers))
-            assert all(fact.boot_id for fact in facts)
-        assert "MaxStartups" in sshd.log, "it did turn somebody away"
-
-
-async def test_asking_again_is_bounded(tmp_path: Path) -> None:
-    with Sshd.start(tmp_path / "sshd", {"MaxStartups": "1:100:1"}) as sshd:
-        with socket.create_connection(("127.0.0.1", sshd.port)) as occupying:
-            occupying.recv(1)  # its banner: this connection counts as a beginning one
-            error = await failure(sshd.server(), SshSettings(connect_attempts=3, retry_base_s=0.01))
-        assert "closed the connection during the SSH handshake" in error.why
-        assert "MaxStartups" in error.hint
-        assert sshd.log.count("drop connection") >= 3
 
 
 async def test_handshakes_at_once_are_bounded(sshd: Sshd) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from core.engine.executor import Command, Ended, NotStarted, Stopped, StopUnconfirmed
 from core.ssh import stopping
-from core.ssh.settings import SshSettings
 from core.ssh.shell import Started
 from tests.e2e.ssh.lab import Lab, Recorder, died_by, eventually, laboratory, new_ref
 from tests.support.hosts import Host, link_shell
@@ -166,23 +165,6 @@ async def test_a_command_whose_connection_was_cut_is_stopped_over_a_new_one(sshd
         assert alive(pid)
         assert isinstance(await lab.executor.stop(lab.server, flying.ref, 2), Stopped)
         assert not alive(pid)
-
-
-async def test_a_stop_that_cannot_be_sent_is_unconfirmed_with_the_pid(sshd: Sshd) -> None:
-    async with laboratory(sshd.server(), SshSettings(connect_attempts=1)) as lab:
-        flying = await lab.begin("echo $$ pid; sleep 300")
-        await flying.recorder.until(b" pid\n")
-        pid = int(flying.recorder.out.split()[1])
-        sshd.process.kill()
-        sshd.process.wait()
-        session = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        os.kill(session, signal.SIGKILL)
-        await flying.answer
-        answer = await lab.executor.stop(lab.server, flying.ref, 1)
-        assert isinstance(answer, StopUnconfirmed)
-        assert answer.pids == (pid,)
-        assert "refused the connection" in answer.evidence
-        os.killpg(pid, signal.SIGKILL)
 
 
 async def test_a_stop_before_the_hand_over_calls_it_off(host: Host, tmp_path: Path) -> None:
