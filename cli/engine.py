@@ -87,8 +87,8 @@ def take_over(yes: bool, as_json: bool) -> Exit:
     """Kill an engine that hangs, and free its workspace.
 
     The holder is named first. It is killed (SIGKILL, so also when it is stopped) only where its pid and its start
-    time are those it wrote down; then its locks are waited for. Commands that it had in flight are in doubt
-    until their runs are resumed. An engine of another user, host or container is refused.
+    time are those it wrote down; then its locks are waited for. Commands that it had in flight go on on their
+    servers, and are found when their runs are resumed. An engine of another user, host or container is refused.
     """
     return perform(_take_over(yes, as_json))
 
@@ -107,7 +107,9 @@ async def _take_over(yes: bool, as_json: bool) -> Exit:
         f"the process is {process_state(owner.pid)}"
     )
     for run in runs:
-        say(f"run {run.number} ({clean(run.batch)}) is executing: its commands in flight will be in doubt")
+        say(
+            f"run {run.number} ({clean(run.batch)}) is executing: its commands in flight go on on their servers"
+        )
     if not yes:
         if not interactive():
             raise NeedsPerson(

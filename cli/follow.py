@@ -96,7 +96,10 @@ async def _follow(engine: Engine, number: int, after: int, how: Following, inter
         raise
     if drained is None:
         await pump.stop()
-        say(f"stopped at once: what was in flight is in doubt. Carry on with: {_resume(number)}")
+        say(
+            "stopped at once: commands in flight go on on their servers. "
+            f"Find them and carry on with: {_resume(number)}"
+        )
         return Exit.INTERRUPTED
     await pump.finish()
     info = await engine.run(number)
@@ -129,7 +132,7 @@ async def _until_still(engine: Engine, number: int, how: Following, interrupts: 
 async def _drain(engine: Engine, interrupts: Interrupts) -> bool | None:
     say(
         f"{interrupts.name}: no further task starts; what is in flight is let end. "
-        "Once more stops at once and leaves it in doubt."
+        "Once more stops at once and leaves it to its servers."
     )
     draining = asyncio.ensure_future(engine.drain())
     insisted = asyncio.ensure_future(interrupts.second.wait())

@@ -226,7 +226,7 @@ class WindlassApp(App[int]):
 
     def _abandon(self, going: list[RunInfo]) -> None:
         self.farewell = [
-            f"run {run.number} ({run.batch}) was left at once; what was in flight is in doubt: "
+            f"run {run.number} ({run.batch}) was left at once; commands in flight go on: "
             f"windlass runs resume {run.number}"
             for run in going
         ]

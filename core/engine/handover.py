@@ -77,7 +77,10 @@ class HandOver:
         name, record = flight.server.name, self.book.tasks[flight.task]
         if name not in self._facts and record.state is TaskState.WAITING:
             tx = Tx()
-            self.book.move(tx, flight.task, TaskState.RUNNING, phase=Phase.CONNECT)
+            # What waits for its verification says so as long as it does: the next engine must know.
+            verified_later = record.verify_exit is not None
+            phase = Phase.VERIFY if verified_later else Phase.CONNECT
+            self.book.move(tx, flight.task, TaskState.RUNNING, phase=phase)
             self.book.post(tx)
         facts = await flight.open()
         known = self._facts.get(name)

@@ -183,11 +183,17 @@ class TaskRunner:
         return result, recorder, self._attempt_end(flight, step, ref, result, recorder)
 
     def _attempt_end(
-        self, flight: Flight, step: Step, ref: AttemptRef, result: Result, recorder: OutputRecorder
+        self,
+        flight: Flight,
+        step: Step,
+        ref: AttemptRef,
+        result: Result,
+        recorder: OutputRecorder,
+        tx: Tx | None = None,
     ) -> Tx:
         """The transaction that says how an attempt ended, with the output that came before it."""
         task, record = flight.task, self._book.tasks[flight.task]
-        tx = Tx()
+        tx = tx or Tx()
         last_line = recorder.finish(tx)
         columns: dict[str, Any] = {"exit_status": result.exit_status, "signal": result.signal}
         if last_line is not None:
@@ -258,6 +264,7 @@ class TaskRunner:
         def found() -> None:
             tx = Tx()
             why = f"found running on {key.server}, and followed again"
+            tx.attempt_goes_on(self._book.number, task, ref.purpose, ref.attempt)
             self._book.move(tx, task, TaskState.RUNNING, phase=Phase.RUN, why=why)
             self._book.post(tx)
 
@@ -276,12 +283,14 @@ class TaskRunner:
             return await self._ask_check(flight, step, ref, result, recorder, over)
         if result.outcome == "not started":
             return await self._void(flight, ref, result, recorder)
-        tx = self._attempt_end(flight, step, ref, result, recorder)
+        tx = Tx()
         if record.state is not TaskState.RUNNING:
+            # Ahead of the attempt's end, which may set the phase to verify: that is what must stay.
             evidence = {"evidence": result.evidence}
             self._book.move(
                 tx, task, TaskState.RUNNING, phase=Phase.RUN, why="its end was found", data=evidence
             )
+        self._attempt_end(flight, step, ref, result, recorder, tx)
         if result.ok and step.verify is not None:
             await self._book.commit(tx)
             return await self.run(flight)
@@ -350,6 +359,9 @@ class TaskRunner:
             self._book.tell(tx, events.TASK_STATE, task, told)
         else:
             why = "nobody knows how it ended"
+            key = self._book.graph.key(task)
+            ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.RUN, record.attempt)
+            self._hands.attempt_ended(tx, task, ref, Result("in doubt", why, evidence=evidence))
             self._book.move(
                 tx, task, TaskState.IN_DOUBT, why=why, data={"evidence": evidence}, evidence=evidence
             )

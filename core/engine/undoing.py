@@ -102,6 +102,7 @@ class UndoRunner:
 
         def found() -> None:
             tx = Tx()
+            tx.attempt_goes_on(self._book.number, task, ref.purpose, ref.attempt)
             self._book.undo(tx, task, UndoState.UNDOING, why=f"found running on {key.server}")
             self._book.post(tx)
 

@@ -17,6 +17,8 @@ from core.model.states import Purpose, Stream
 
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 256 * 1024
+ROW_BYTES = 64 * 1024
+"""Of a large piece each row is dropped by itself, so that little more than the tail is kept."""
 STREAMS_REMEMBERED = 4096
 
 
@@ -72,9 +74,10 @@ class OutputBudget:
         kept.total = piece.start + len(piece.data)
         if not rest:
             return
-        row = self._insert(connection, piece, piece.start + room, rest)
-        kept.tail.append((row, len(rest)))
-        kept.tail_bytes += len(rest)
+        for at in range(0, len(rest), ROW_BYTES):
+            part = rest[at : at + ROW_BYTES]
+            kept.tail.append((self._insert(connection, piece, piece.start + room + at, part), len(part)))
+            kept.tail_bytes += len(part)
         if kept.tail_bytes > self._tail_bytes:
             self._drop(connection, piece, kept)
 

@@ -108,6 +108,10 @@ class Tx:
         values = (time.time(), outcome, exit_status, signal, why, evidence)
         self.attempts.append((True, (run, index, purpose.value, attempt), values))
 
+    def attempt_goes_on(self, run: int, index: int, purpose: Purpose, attempt: int) -> None:
+        """Takes back that an attempt was in doubt: it was found running, and has no outcome yet."""
+        self.attempts.append((True, (run, index, purpose.value, attempt), (None, "", None, "", "", "")))
+
     def output(
         self,
         run: int,

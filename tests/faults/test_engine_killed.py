@@ -6,9 +6,10 @@ Effects are lines that commands append on real local SSH servers, so that a comm
 from __future__ import annotations
 
 import re
+import time
 
 from core.model.states import TaskState
-from tests.support.program import Program, kill
+from tests.support.program import WAIT_S, Program, kill
 
 RUN = """
     steps:
@@ -39,12 +40,37 @@ def let_go(program: Program) -> None:
         (program.home(server) / "go-on").touch()
 
 
-def test_f03_killed_in_flight_is_in_doubt_and_never_run_again_silently(program: Program) -> None:
+def test_f03_killed_in_flight_it_is_found_running_followed_and_run_once(program: Program) -> None:
     with program.process("run", program.batch(RUN)) as process:
         started(program)
         kill(process)
     told = program.call("runs", "show", status=None)
     assert "interrupted" in told.stdout + told.stderr
+    with program.process("runs", "resume") as process:
+        for server in program.servers:
+            program.until_event(
+                lambda event, server=server: (
+                    event["type"] == "task.state"
+                    and (event["step"], event["server"]) == ("two", server)
+                    and "found running" in event.get("why", "")
+                )
+            )
+        let_go(program)
+        _, told_now = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 0, told_now
+    assert set(program.states().values()) == {"done"}
+    for server in program.servers:
+        assert program.lines(server, "effects") == ["one", "two", "three"]
+        logs = program.call("runs", "logs", "1", f"two@{server}")
+        assert logs.stdout == "working\n", "what it printed before the kill is there once"
+
+
+def test_f03_unsupervised_and_killed_in_flight_it_is_in_doubt_and_never_run_again_silently(
+    program: Program,
+) -> None:
+    with program.process("run", program.batch("\n    supervise: false" + RUN)) as process:
+        started(program)
+        kill(process)
     done = program.call("runs", "resume", status=4)
     assert program.states() == {
         **{f"one@{name}": "done" for name in program.servers},
@@ -66,10 +92,10 @@ def test_f04_killed_after_the_outcome_nothing_is_run_again(program: Program) -> 
         started(program)
         kill(process)
     let_go(program)
-    program.call("runs", "resume", "--in-doubt", "skip")
+    program.call("runs", "resume")
     for server in program.servers:
         assert program.lines(server, "effects") == ["one", "two", "three"]
-    assert {state for name, state in program.states().items() if name.startswith("two@")} == {"skipped"}
+    assert set(program.states().values()) == {"done"}
 
 
 def test_f05_killed_during_a_rollback_the_rollback_resumes(program: Program) -> None:
@@ -92,15 +118,11 @@ def test_f05_killed_during_a_rollback_the_rollback_resumes(program: Program) -> 
                 )
             )
             while program.lines(server, "undone") != ["undo-three", "undo-two"]:
-                pass
+                time.sleep(0.05)
         kill(process)
     for server in program.servers:
         (program.home(server) / "back").touch()
-    told = program.call("runs", "resume", status=4)
-    assert "in doubt" in told.stdout + told.stderr
-    for server, status in (("a", 4), ("b", 4), ("c", 5)):
-        # The last decision leaves nothing in doubt, so the rollback goes on to its end.
-        program.call("runs", "decide", f"two@{server}", "done", "--reason", "seen", status=status)
+    program.call("runs", "resume", status=5)
     for server in program.servers:
         assert program.lines(server, "undone") == ["undo-three", "undo-two", "undo-one"]
 
@@ -113,7 +135,8 @@ def test_f12_a_second_engine_is_refused_with_the_owner_named_and_a_dead_one_free
         refused = program.call("run", "work", status=3)
         assert re.search(rf"pid {process.pid}\b", refused.stderr)
         kill(process)
-    program.call("runs", "resume", status=4)
+    let_go(program)
+    program.call("runs", "resume")
 
 
 def test_a_drained_engine_leaves_the_run_resumable(program: Program) -> None:

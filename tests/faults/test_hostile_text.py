@@ -185,7 +185,7 @@ def test_f20_a_host_key_question_shows_nothing_of_the_server(tmp_path: Path) -> 
 def test_f20_f21_the_interface_draws_it_and_obeys_nothing(program: Program) -> None:
     program.call("run", program.batch(BATCH))
     keys = {"work": "\r", "good": "o"}
-    seen = b"".join(_read(program, "ui", keys=keys, until="half a line"))
+    seen = b"".join(_read(program, "ui", keys=keys, until="‹U+202E›bidi"))
     text = seen.decode("utf-8", "replace")
     assert "\x1b]52" not in text, "the clipboard"
     assert "owned" not in text or not re.search(r"\x1b\][02];owned", text), "the title"

@@ -168,7 +168,7 @@ class DrainSheet(Sheet[None]):
             "abandon",
             "leave at once",
             id="drain.abandon",
-            tooltip="Tasks in flight will be in doubt afterwards",
+            tooltip="Commands in flight go on on their servers; a resume finds them",
         ),
     ]
     FOOTER = ("abandon",)
@@ -177,7 +177,7 @@ class DrainSheet(Sheet[None]):
         lines: list[Spans] = [
             [("Nothing new starts. Waiting for the tasks in flight to end.", "")],
             [],
-            [("Leaving at once abandons them: they will be in doubt at the next start.", "muted")],
+            [("Leaving at once leaves them to their servers: resume the run to find them.", "muted")],
         ]
         yield Static(content(lines), classes="text")
 

@@ -26,6 +26,9 @@ TWO_STEPS = """
     """
 
 
+UNSUPERVISED = "\n    supervise: false" + TWO_STEPS
+
+
 def open_gate(place: Place) -> None:
     for name in ("web-1", "web-2"):
         (place.home(name) / "open").touch()
@@ -66,6 +69,23 @@ def test_a_killed_engine_leaves_nothing_done_twice_and_nothing_lost(place: Place
     open_gate(place)
 
     resumed = place.windlass("runs", "resume")
+    assert resumed.status == 0, resumed.err
+    assert "in doubt" not in resumed.err
+    for name in ("web-1", "web-2"):
+        assert (place.home(name) / "marks").read_text() == "mark 1\nlast\n"
+        assert (place.home(name) / "gate").read_text() == "begun\n"
+    assert place.windlass("runs", "logs", "gate@web-1").out == "through\n"
+
+
+def test_a_killed_engine_leaves_an_unsupervised_command_to_a_person(place: Place) -> None:
+    place.batch(UNSUPERVISED)
+    program = place.start("run", "work")
+    until(lambda: (place.home("web-1") / "gate").exists(), "the command in flight")
+    program.signal(signal.SIGKILL)
+    program.end()
+    open_gate(place)
+
+    resumed = place.windlass("runs", "resume")
     assert resumed.status == 4, resumed.err
     assert "gate@web-1" in resumed.err and "windlass runs decide 1 gate@web-1" in resumed.err
     (task, told, attempt) = place.windlass("runs", "show", "gate@web-1", "--json").objects()
@@ -80,7 +100,7 @@ def test_a_killed_engine_leaves_nothing_done_twice_and_nothing_lost(place: Place
 
 @pytest.mark.parametrize(("policy", "begun"), [("retry", 2), ("skip", 1)])
 def test_the_policy_decides_after_a_kill(place: Place, policy: str, begun: int) -> None:
-    place.batch(TWO_STEPS)
+    place.batch(UNSUPERVISED)
     program = place.start("run", "work", "--limit", "web-1")
     until(lambda: (place.home("web-1") / "gate").exists(), "the command in flight")
     program.signal(signal.SIGKILL)
@@ -124,9 +144,11 @@ def test_the_second_signal_ends_at_once(place: Place) -> None:
     program.signal(signal.SIGTERM)
     answer = program.end()
     assert answer.status == 130
-    assert "stopped at once" in answer.err and "windlass runs resume 1" in answer.err
+    assert "commands in flight go on" in answer.err and "windlass runs resume 1" in answer.err
     open_gate(place)
-    assert place.windlass("runs", "resume").status == 4
+    resumed = place.windlass("runs", "resume")
+    assert resumed.status == 0, resumed.err
+    assert (place.home("web-1") / "gate").read_text() == "begun\n"
 
 
 def test_a_second_engine_is_refused_and_others_look_on(place: Place) -> None:
@@ -181,10 +203,7 @@ def test_a_rollback_that_was_killed_is_resumed(place: Place) -> None:
     program.end()
     open_gate(place)
     resumed = place.windlass("runs", "resume", "1")
-    assert resumed.status == 4
-    assert "undo in doubt" in resumed.err
-    decided = place.windlass("runs", "decide", "1", "two@web-1", "done", "--reason", "it is undone")
-    assert decided.status == 5, decided.err
+    assert resumed.status == 5, resumed.err
     assert (place.home("web-1") / "log").read_text().split() == ["one", "two", "undo-two", "undo-one"]
 
 
