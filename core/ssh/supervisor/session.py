@@ -119,9 +119,9 @@ class Session:
         return bool(self.why_lost)
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is asked and no command is listened to."""
-        return not self._questions and not self._listeners
+    def asked(self) -> bool:
+        """Whether an answer is waited for."""
+        return bool(self._questions)
 
     def close(self, why: str = "it was closed") -> None:
         """Ends the session; commands live on."""
