@@ -178,6 +178,8 @@ wl_guard() {
         printf '' >"$1/cutting"
         wl_tries=0
         wl_t=0
+        wl_look $$
+        wl_s0=$wl_at
         while [ -d "$1" ]; do
             if [ $wl_t -lt 10 ]; then sleep 0.2 || sleep 1; else sleep 1; fi
             wl_x=
@@ -193,9 +195,19 @@ wl_guard() {
                 wl_cut "$wl_r.o" 1
                 wl_cut "$wl_r.e" 4
             done
-            [ -n "$wl_l0" ] || [ $wl_t -lt 10 ] || kill -0 $$ || exit 0
+            [ -n "$wl_l0" ] || [ $wl_t -lt 10 ] || wl_here || exit 0
         done
     } &
+}
+
+# wl_here: whether the session is still there; its number alone may be somebody else's by now.
+wl_here() {
+    if [ -r /proc/self/stat ]; then
+        wl_look $$
+        [ -n "$wl_at" ] && [ "$wl_at" = "$wl_s0" ]
+    else
+        kill -0 $$
+    fi
 }
 
 # wl_big FOLDER SIZE: an output of this size was seen of a command that runs.
