@@ -45,7 +45,8 @@ from core.ssh.plain import PlainCommands
 from core.ssh.pool import Connection, SshPool
 from core.ssh.port import probe_port
 from core.ssh.settings import SshSettings
-from core.ssh.supervised import FoldersOver, SupervisedCommands
+from core.ssh.supervised import SupervisedCommands
+from core.ssh.supervisor.folder import FoldersOver
 from core.ssh.supervisor.record import record_id
 from core.ssh.transfer import TransferFailed, digest, upload
 from providers.base import Server

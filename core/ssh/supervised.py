@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from core.engine.executor import (
@@ -36,7 +36,8 @@ from core.ssh.commands import Hello, Ledger, Running
 from core.ssh.link import ChannelRefused, Link, LinkGone
 from core.ssh.plain import PlainCommands
 from core.ssh.settings import SshSettings
-from core.ssh.supervisor.record import exit_status_of, is_folder, new_folder_name, passing_id, record_id
+from core.ssh.supervisor.folder import FoldersOver, make_folder
+from core.ssh.supervisor.record import exit_status_of, is_folder, passing_id, record_id
 from core.ssh.supervisor.session import NoShell, Session, SessionLost
 from core.ssh.supervisor.stop import pids_of, stop_record
 from core.ssh.supervisor.watch import Watch, hints, settled, verdict
@@ -44,9 +45,6 @@ from core.ssh.supervisor.watch import Watch, hints, settled, verdict
 FORGET_AT_ONCE = 24
 SETTLE_S = 3.0
 """How long a claim may stand without a pid, or a dead process without a status, before it is believed."""
-
-FoldersOver = Callable[[list[str]], Awaitable[set[str]]]
-"""Which of these folders are of runs of ours that are over."""
 
 LOOKS = 10
 """Every so many looks at a command take the size of its files from the files themselves."""
@@ -141,26 +139,9 @@ class SupervisedCommands:
         self._why_plain = why
 
     async def _make_folder(self, session: Session) -> str:
-        """Makes the run's folder; returns why not. Folders of runs that are over go on the way."""
-        refused = []
-        for base in self._settings.record_bases:
-            path, why, others = await session.new_folder(new_folder_name(self._run_id), [base])
-            if path and not is_folder(path):
-                return "its folder has an odd name"
-            if path:
-                self._folder = path
-                await self._sweep(session, others)
-                return ""
-            if why:
-                refused.append(why)
-        return "no private folder can be made: " + (" ".join(refused) or "none is known")
-
-    async def _sweep(self, session: Session, others: list[str]) -> None:
-        if self._folders_over is None or not others:
-            return
-        old = sorted(await self._folders_over([path for path in others if is_folder(path)]))
-        if old:
-            await session.sweep(old[:100])
+        """Makes the run's folder; returns why not."""
+        self._folder, why = await make_folder(session, self._settings, self._run_id, self._folders_over)
+        return why
 
     @property
     def stale(self) -> bool:

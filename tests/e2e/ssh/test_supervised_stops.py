@@ -216,7 +216,7 @@ async def test_the_names_in_the_process_list_are_harmless(sshd: Sshd) -> None:
         recorder = Recorder()
         answer = await lab.start(Command("tr '\\0' ' ' </proc/$$/cmdline; kill -TERM $$"), recorder, ref)
         assert died_by(answer, "TERM")
-        assert recorder.out.endswith(b"windlass srv__ a_step___touch_/tmp/x__31m__q 1 ")
+        assert recorder.out.endswith(b"windlass srv _ a step__ touch /tmp/x__31m _q 1 ")
 
 
 async def test_a_status_above_128_is_a_status_and_not_a_guess(lab: Lab) -> None:
