@@ -60,7 +60,8 @@ def batch_text(steps: int, seed: int, *, folder: str = ".") -> str:
         kinds[-1] = "sudo"
     for number in range(steps):
         name, kind = f"s{number}", kinds[number // LANES % len(kinds)]
-        step: dict[str, object] = {"undo": undo, "timeout": "3m"}
+        slow = f"{undo}; sleep {round(chosen.uniform(0.0, 0.6), 2)}"
+        step: dict[str, object] = {"undo": slow, "timeout": "3m"}
         if number >= LANES:
             step["needs"] = [{"step": f"s{number - LANES}", "scope": "server"}]
         else:
