@@ -297,9 +297,16 @@ class Link:
                 self._slots.lower(self._slots.used)
         raise ChannelRefused(f"{self.resolved.name} opens no session: {refused}")
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a session: one that is kept for later use should be given up."""
+        return self._slots.wanted
+
     async def _take(self, wait_s: float) -> None:
         if self.gone:
             raise LinkGone(self.lost_why)
+        if self._slots.full and self.spare is not None:
+            self.spare()
         try:
             await self._slots.take(wait_s)
         except TimeoutError:

@@ -18,6 +18,16 @@ class Slots:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._failure: BaseException | None = None
 
+    @property
+    def full(self) -> bool:
+        """Whether whoever asks now would have to wait."""
+        return self.used >= self.limit or bool(self._waiting)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
     async def take(self, wait_s: float) -> None:
         """Waits for a free slot. Raises TimeoutError after `wait_s` seconds, or what `fail` was given."""
         if self._failure is not None:

@@ -198,13 +198,24 @@ class SupervisedCommands:
         return session
 
     def _make_room(self) -> bool:
-        """Gives the session's channel up for another one; it is opened again when it is needed."""
-        session, self._session = self._session, None
-        self._link.spare = None
-        if session is None or session.gone:
+        """Gives the session's channel up for another one; it is opened again when it is needed.
+
+        Not while an answer is waited for: once it is there the session gives way to whoever waits.
+        """
+        session = self._session
+        if session is None or session.gone or session.asked:
             return False
+        self._session = self._link.spare = None
         session.close("it made room for another channel")
         return True
+
+    def _give_way(self) -> None:
+        """Gives the channel up where somebody waits for one and nothing is asked at the moment.
+
+        Who waits is served in turn, and so is the session that comes back.
+        """
+        if self._link.wanted:
+            self._make_room()
 
     # ------------------------------------------------------------ running
 
@@ -326,6 +337,7 @@ class SupervisedCommands:
                             f"it was handed over to {name}, then the connection was lost: {why}", lost=True
                         )
                     continue
+                self._give_way()
                 await watch.make_room()
                 printed, full = watch.take_printed()
                 pause_s = settings.look_first_s if printed else min(pause_s * 1.3, settings.look_most_s)
@@ -406,6 +418,7 @@ class SupervisedCommands:
         try:
             session = await self._open_session()
             answer = await self._void(session, watch, trace)
+            self._give_way()
         except (LinkGone, ChannelRefused, NoShell) as error:
             return InDoubt(f"it could not be voided: {error}", lost=True)
         return answer if isinstance(answer, NotStarted | InDoubt) else InDoubt("it was claimed")
@@ -419,11 +432,21 @@ class SupervisedCommands:
             running.called_off = True
             return Stopped("it was never handed over")
         record = (running.trace.folder, running.record)
-        try:
-            session = await self._open_session()
-            return await stop_record(session, self._settings, record, running.sudo, grace_s)
-        except (LinkGone, ChannelRefused, NoShell, SessionLost) as error:
-            return StopUnconfirmed(f"the stop could not be confirmed: {error}")
+        why = ""
+        for _ in range(LOSSES):
+            try:
+                session = await self._open_session()
+                return await stop_record(session, self._settings, record, running.sudo, grace_s)
+            except SessionLost as error:
+                why = str(error)  # it made room for another channel: to stop twice does no harm
+                if self._link.gone:
+                    break
+            except (LinkGone, ChannelRefused, NoShell) as error:
+                why = str(error)
+                break
+            finally:
+                self._give_way()
+        return StopUnconfirmed(f"the stop could not be confirmed: {why}")
 
     async def forget(self, ref: AttemptRef) -> None:
         """Removes what the command left, but for its claim; many at a time."""
@@ -450,8 +473,9 @@ class SupervisedCommands:
         session = self._session
         try:
             if over and self._folder and not self._link.gone:
+                # The answer is waited for: sshd drops what it has not yet passed on when a connection ends.
                 session = await self._open_session()
-                session.sweep_away([self._folder])
+                await session.sweep([self._folder])
             else:
                 self._flush_forgotten()
         except (LinkGone, ChannelRefused, NoShell, SessionLost):

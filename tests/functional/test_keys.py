@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -729,3 +730,18 @@ async def test_the_command_palette_knows_the_keys_of_the_screen(make_app: MakeAp
         titles = [command.title for command in app.get_system_commands(app.screen)]
         assert "Pause (p)" in titles and "Theme" in titles
         assert all(isinstance(each, VirtualTable) for each in app.screen.query("#tasks"))
+
+
+async def test_leaving_in_the_middle_of_reading_is_no_fault(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "j", "enter")
+        screen = app.screen
+        assert isinstance(screen, RunScreen) and screen.chosen is not None and not screen.leaving
+        chosen = screen.chosen
+        app.exit()
+        assert screen.leaving
+        await screen.query_one("#left").remove()
+        screen.undertake(lambda: screen._show_why(chosen), "choose")
+        await asyncio.gather(*(worker.wait() for worker in list(app.workers)), return_exceptions=True)
+    assert app.return_code in (None, 0)

@@ -19,6 +19,7 @@ from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
+from textual.worker import WorkType
 
 from core.display import display_lines
 from core.errors import InputError, WindlassError
@@ -205,6 +206,27 @@ class Keyed(Screen[Result], Generic[Result]):
         """Puts a command line on the clipboard, and shows it for terminals that have none."""
         self.app.copy_to_clipboard(command)
         self.say(f"copied: {command}")
+
+    @property
+    def leaving(self) -> bool:
+        """True while the screen is being taken down: its parts may be gone already."""
+        return bool(self.app._exit or self._pruning or self._closing or not self.is_attached)
+
+    def undertake(self, work: Callable[[], Awaitable[None]], group: str) -> None:
+        """Work of this screen beside its keys, the newest of each group only; it ends with the screen.
+
+        `work` is called when its turn comes: what is overtaken before has never begun.
+        """
+
+        async def guarded() -> None:
+            try:
+                await work()
+            except NoMatches:
+                if not self.leaving:
+                    raise
+
+        worker: WorkType[None] = guarded
+        self.run_worker(worker, group=group, exclusive=True)
 
     def perform(
         self, what: Awaitable[object], done: str = "", then: Callable[[], None] | None = None
@@ -394,7 +416,7 @@ class Live(Page[Result], Generic[Result]):
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        self.run_worker(self._stay_current(), group="live", exclusive=True)
+        self.undertake(self._stay_current, "live")
 
     def on_engine_changed(self, message: EngineChanged) -> None:
         self.needs_reload(message.changes)
@@ -418,9 +440,9 @@ class Live(Page[Result], Generic[Result]):
             try:
                 await self.reload(changes)
             except NoMatches:
-                if self.is_attached and self.app.is_running and self.children:
+                if not self.leaving:
                     raise
-                return  # the screen is being taken down under our feet
+                return
             except WindlassError as error:
                 if str(error) != self._shown_trouble:
                     self._shown_trouble = str(error)

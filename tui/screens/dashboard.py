@@ -302,7 +302,7 @@ class Dashboard(Live[None]):
                 self.say(f"{words.plural(len(names), 'server')} running")
             self.needs_reload(Changes(servers=True))
 
-        self.run_worker(start(), group="servers", exclusive=True)
+        self.undertake(start, "servers")
 
     def open_run(self, number: int) -> None:
         """The live screen of a run."""

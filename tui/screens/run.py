@@ -351,7 +351,7 @@ class RunScreen(Live[None]):
             if message.table.id == "steps":
                 self._step = str(message.key)
             self._remember_server()
-            self.run_worker(self._chosen_changed(), group="choose", exclusive=True)
+            self.undertake(self._chosen_changed, "choose")
         self.refresh_keys()
 
     async def _chosen_changed(self) -> None:

@@ -105,7 +105,7 @@ class StartSheet(Sheet[int]):
     def on_mount(self) -> None:
         self.query_one("#fields").can_focus = False
         self._say([[("Reading the batches", "muted")]])
-        self.run_worker(self._load(), group="plan", exclusive=True)
+        self.undertake(self._load, "plan")
 
     async def _load(self) -> None:
         try:
@@ -135,7 +135,7 @@ class StartSheet(Sheet[int]):
 
     def _replan(self) -> None:
         self.planned.clear()
-        self.run_worker(self._show_chosen(), group="plan", exclusive=True)
+        self.undertake(self._show_chosen, "plan")
 
     async def _show_chosen(self) -> None:
         batch = self.table.chosen
@@ -296,7 +296,7 @@ class StartSheet(Sheet[int]):
             else:
                 self.dismiss(run.number)
 
-        self.run_worker(start(), group="start", exclusive=True)
+        self.undertake(start, "start")
 
 
 def _field(label: str, name: str, value: str, hint: str, about: str) -> Horizontal:

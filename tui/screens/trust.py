@@ -27,4 +27,4 @@ def ask_to_trust(page: Keyed[Any], server: str) -> None:
 
         page.app.push_screen(TrustSheet(page.session, key), answered)
 
-    page.run_worker(ask(), group="trust", exclusive=True)
+    page.undertake(ask, "trust")

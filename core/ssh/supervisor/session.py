@@ -119,9 +119,9 @@ class Session:
         return bool(self.why_lost)
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is asked and no command is listened to."""
-        return not self._questions and not self._listeners
+    def asked(self) -> bool:
+        """Whether an answer is waited for."""
+        return bool(self._questions)
 
     def close(self, why: str = "it was closed") -> None:
         """Ends the session; commands live on."""
@@ -199,12 +199,6 @@ class Session:
     async def sweep(self, folders: Sequence[str]) -> None:
         """Removes folders of runs that are over."""
         await self._ask("clean", b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
-
-    def sweep_away(self, folders: Sequence[str]) -> None:
-        """The last request before the end: removes folders, and nobody waits for it. Raises SessionLost."""
-        self._define("clean")
-        self._send(b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
-        self._flush()
 
     def listen(self, record: str, notice: Notice) -> None:
         """Tells `notice` what the server says of a command."""

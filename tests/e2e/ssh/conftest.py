@@ -54,14 +54,24 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
         yield made
 
 
+EVERY_DAY = {("sshd", "dash"), ("sshd", "bash"), ("ash", "ash")}
+"""Server and shell of the tests that run with all the others; the rest of the table is for the long suite."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where everything is busybox's there is no other shell to evaluate commands with."""
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
         params: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
-        other_shell = {params.get("shell"), params.get("shell_for_all")} & {"dash", "bash"}
-        (left_out if params.get("host") == "ash" and other_shell else kept).append(item)
+        host = params.get("host")
+        shell = params.get("shell") or params.get("shell_for_all")
+        (left_out if host == "ash" and shell in ("dash", "bash") else kept).append(item)
+        rare = shell is not None and (host, shell) not in EVERY_DAY
+        plain = params.get("run_id") == "plain" and (host != "sshd" or shell == "bash")
+        if host is not None and (rare or plain):
+            item.add_marker(pytest.mark.long)
     if left_out:
         items[:] = kept
         config.hook.pytest_deselected(items=left_out)

@@ -204,6 +204,26 @@ async def test_one_session_for_everything_loses_nothing(tmp_path: Path) -> None:
             assert len(sshd.sessions()) == 1, "over one connection"
 
 
+async def test_one_session_for_a_stop_and_transfers(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(1_000_000))
+    with Sshd.start(tmp_path / "sshd", {"MaxSessions": "1"}) as sshd:
+        async with laboratory(sshd.server(), run_id=new_run_id()) as lab:
+            flying = await lab.begin("trap '' TERM; sleep 300; sleep 300")
+            uploads = [
+                asyncio.ensure_future(lab.start(upload_of(source, str(tmp_path / f"t{number}")), Recorder()))
+                for number in range(8)
+            ]
+            stopped = await lab.executor.stop(lab.server, flying.ref, 0.5)
+            assert isinstance(stopped, Stopped) and "after KILL" in stopped.evidence
+            assert set(await asyncio.gather(*uploads)) == {Ended(0, evidence="renamed in place")}
+            assert await flying.answer == Ended(137)
+            # A session that nobody uses gives way as well.
+            assert (await lab.run("true"))[0] == Ended(0)
+            answer = await lab.start(upload_of(source, str(tmp_path / "last")), Recorder())
+            assert answer == Ended(0, evidence="renamed in place")
+
+
 # ---------------------------------------------------------------- odd logins
 
 
