@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.batch.model import Batch
 from core.engine.blobs import Blobs, FileRef
@@ -205,7 +205,8 @@ class HandOver:
                 )
                 if not isinstance(answer, InDoubt) or not answer.lost:
                     self._tell_back(flight, told)
-                    return answer
+                    # Its server is back: what certainly never ran there may be handed over again at once.
+                    return replace(answer, again=True) if isinstance(answer, NotStarted) else answer
                 doubt = answer
             except Unreachable as error:
                 doubt = InDoubt(f"{doubt.evidence.partition('; ')[0]}; {error.why}", lost=True)

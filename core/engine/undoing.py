@@ -126,4 +126,7 @@ class UndoRunner:
             return await self._undo_end(flight, UndoState.PENDING, result.why, tx)
         if result.ok:
             return await self._undo_end(flight, UndoState.UNDONE, "", tx)
+        retries = step.undo.retries or step.retries
+        if record.undo_attempt < retries.attempts and not flight.interrupted.is_set():
+            return await self._undo_end(flight, UndoState.PENDING, result.why, tx)
         return await self._undo_end(flight, UndoState.FAILED, result.why, tx)

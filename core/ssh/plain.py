@@ -217,14 +217,18 @@ class PlainCommands:
                 channel.close()
                 return NotStarted("it was stopped by us before it was handed over")
         except LinkGone as error:
-            return NotStarted(f"the connection to {self._link.resolved.name} was lost before: {error}")
+            return NotStarted(
+                f"the connection to {self._link.resolved.name} was lost before: {error}", again=True
+            )
         except ChannelRefused as error:
             return NotStarted(str(error))
         try:
             channel.write(b"".join(lines))
         except LinkGone as error:
             if self._link.gone:
-                return NotStarted(f"the connection to {self._link.resolved.name} was lost before: {error}")
+                return NotStarted(
+                    f"the connection to {self._link.resolved.name} was lost before: {error}", again=True
+                )
             if ready is not None:
                 raise _ReadyWasDead from None
             receiver.deliver_noise()

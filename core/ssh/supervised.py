@@ -235,11 +235,16 @@ class SupervisedCommands:
                 session.listen(record, watch.told)
                 break
             except LinkGone as error:
-                return NotStarted(f"the connection to {self._link.resolved.name} was lost before: {error}")
+                return NotStarted(
+                    f"the connection to {self._link.resolved.name} was lost before: {error}", again=True
+                )
             except (ChannelRefused, NoShell, SessionLost) as error:
                 # A session that made room in between took nothing with it: nothing was sent.
                 if last or self._link.gone or not isinstance(error, SessionLost):
-                    return NotStarted(f"the supervisor on {self._link.resolved.name} did not answer: {error}")
+                    return NotStarted(
+                        f"the supervisor on {self._link.resolved.name} did not answer: {error}",
+                        again=isinstance(error, SessionLost),
+                    )
         running.handed_over = True
         running.reported.set()
         answer = await self._follow(watch, running, session, fresh=True)

@@ -67,11 +67,11 @@ async def upload(link: Link, work: Upload, *, wait_s: float) -> Ended | NotStart
                 why = f"the connection to {name} was lost: {link.lost_why or _words(error)}"
                 if placing.renaming:
                     return InDoubt(f"{why}, while {work.target} was put in its place")
-                return NotStarted(f"{why}; {work.target} was not touched")
+                return NotStarted(f"{why}; {work.target} was not touched", again=True)
     except TransferFailed as error:
         return Ended(1, why=str(error), evidence="nothing was placed")
     except LinkGone as error:
-        return NotStarted(f"the connection to {name} was lost before: {error}")
+        return NotStarted(f"the connection to {name} was lost before: {error}", again=True)
     except ChannelRefused as error:
         return NotStarted(f"no file transfer: {error}")
 

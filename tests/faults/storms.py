@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.program import WAIT_S, Program, kill
+from tests.support.program import REPOSITORY, WAIT_S, Program, kill
 from tests.support.sshd import Sshd, one_line
 from tests.unit.store.support import query
 
@@ -60,7 +60,8 @@ def batch_text(steps: int, seed: int, *, folder: str = ".") -> str:
         kinds[-1] = "sudo"
     for number in range(steps):
         name, kind = f"s{number}", kinds[number // LANES % len(kinds)]
-        step: dict[str, object] = {"undo": undo, "timeout": "3m"}
+        slow = f"{undo}; sleep {round(chosen.uniform(0.0, 0.6), 2)}"
+        step: dict[str, object] = {"undo": slow, "timeout": "3m"}
         if number >= LANES:
             step["needs"] = [{"step": f"s{number - LANES}", "scope": "server"}]
         else:
@@ -161,23 +162,68 @@ class Storm:
 
     def kill_until_still(self, first: Sequence[str], kills: int, most: int = 40) -> None:
         """Starts a run, kills each engine that carries it on, at last lets one carry it to where it stays."""
-        words = list(first)
+        words, before = list(first), self.state
         while self.count.kills < kills:
             status = self.life(words, most=most)
-            if self.exists():
+            if self.state != before:
                 words = ["runs", "resume", "1"]
-            if status is not None and self.exists():
-                return
+                if status is not None:
+                    return
         self.program.call(*words, status=None)
 
-    def exists(self) -> bool:
-        """Whether the run has been made."""
-        return self.database.exists() and bool(query(self.database, "SELECT 1 FROM runs"))
+    def go_on(self) -> None:
+        """Lets one engine carry the run to where it stays."""
+        self.program.call("runs", "resume", "1", status=None)
+
+    def break_connections(self, breaks: int, *ways: Callable[[], object]) -> None:
+        """Runs the batch in one engine, and breaks its connections at random moments, in random ways."""
+        with self.program.process("run", "work", "--json") as process:
+            while self.count.kills < breaks:
+                self._hear(process, self.moments.randint(1, 25))
+                time.sleep(self.moments.choice((0.0, self.moments.uniform(0, 0.3))))
+                if process.poll() is not None:
+                    break
+                self.moments.choice(ways)()
+                self.count.kills += 1
+            process.communicate(timeout=WAIT_S)
+
+    def freeze(self, fault: str, words: Sequence[str], trigger: Path) -> subprocess.Popen[str] | None:
+        """An engine that freezes at a random moment of its work (see planted); None where it ended before."""
+        process = subprocess.Popen(
+            self.program.planted(fault, trigger, *words, "--json"),
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._hear(process, self.moments.randint(5, 60))
+        trigger.touch()
+        ends_at = time.monotonic() + WAIT_S
+        while process.poll() is None:
+            if "\nState:\tT" in Path(f"/proc/{process.pid}/status").read_text():
+                self.count.kills += 1
+                return process
+            assert time.monotonic() < ends_at, "it did not freeze"
+            time.sleep(0.02)
+        process.communicate()
+        trigger.unlink(missing_ok=True)
+        return None
 
     @property
     def state(self) -> str:
-        """The run's state as stored."""
-        return str(query(self.database, "SELECT state FROM runs WHERE number = 1")[0][0])
+        """The run's state as stored, "" where there is none."""
+        if not self.database.exists():
+            return ""
+        rows = query(self.database, "SELECT state FROM runs WHERE number = 1")
+        return str(rows[0][0]) if rows else ""
+
+    def lines(self, file: str) -> list[str]:
+        """What the commands of all servers wrote to a file."""
+        homes = self._homes or [self.program.home(server) for server in self.program.servers]
+        paths = [home / file for home in homes]
+        return [line for path in paths if path.exists() for line in path.read_text().splitlines()]
 
     def settle_doubts(self, most: int) -> None:
         """Counts what is left in doubt, which is what a person would decide, and goes on past it."""
@@ -194,11 +240,7 @@ class Storm:
 
     def hold_against_the_store(self, purpose: str = "run", file: str = "effects") -> Count:
         """Counts the effects of every attempt: exactly one where it ended by evidence, else one at most."""
-        homes = self._homes or [self.program.home(server) for server in self.program.servers]
-        lines: Counter[str] = Counter()
-        for home in homes:
-            if (home / file).exists():
-                lines.update((home / file).read_text().splitlines())
+        lines = Counter(self.lines(file))
         attempts = query(
             self.database,
             "SELECT t.server || ' ' || t.step || ' ' || a.attempt, a.outcome, s.kind FROM attempts a "
@@ -226,12 +268,7 @@ class Storm:
 
     def hold_effects_once(self) -> None:
         """Every task's effect happened once: as often as it should, whatever attempts that took."""
-        homes = self._homes or [self.program.home(server) for server in self.program.servers]
-        lines = Counter(
-            line.rpartition(" ")[0]
-            for home in homes
-            for line in ((home / "effects").read_text().splitlines() if (home / "effects").exists() else [])
-        )
+        lines = Counter(line.rpartition(" ")[0] for line in self.lines("effects"))
         batch = json.loads((self.program.path / "batches" / "work.yaml").read_text())["steps"]
         for name, state in self.program.states().items():
             step, _, server = name.partition("@")
