@@ -381,7 +381,7 @@ async def test_a_shell_without_a_terminal_reads_commands(connection: asyncssh.SS
 
 
 async def test_a_break_interrupts_what_has_a_terminal(connection: asyncssh.SSHClientConnection) -> None:
-    process = await connection.create_process("echo ready; sleep 100", term_type="xterm")
+    process = await connection.create_process("echo ready; exec sleep 300", term_type="xterm")
     await process.stdout.readline()
     process.send_break(100)
     answer = await process.wait()
