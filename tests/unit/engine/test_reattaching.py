@@ -197,6 +197,8 @@ async def test_a_server_that_is_away_for_a_while_keeps_its_task_running(
                 await asyncio.sleep(0.01)
         task = await two.task(engine, "one@a")
         assert (task.state, task.undo) == (TaskState.RUNNING, UndoState.NONE)
+        (told,) = (await engine.explain(1, TaskKey("one", "a"))).sentences
+        assert told.startswith("attempt 1 of 1 is running: its server is lost, the command goes on there")
         await soon(lambda: "b run 1" in two.servers.ran("two"))
         two.servers.find("a")
         async with asyncio.timeout(LIMIT_S):
