@@ -75,6 +75,8 @@ async def tell_doubts(engine: Engine, run: RunInfo) -> None:
     for (sign, known), names in _by_evidence(tasks).items():
         say(f"  {signed(sign, sys.stderr)}  {clean(listed(names))}" + (f": {clean(known)}" if known else ""))
     number, first = str(run.number), str(tasks[0].key)
+    note("ask the servers again:")
+    note(f"  {command('runs', 'resume', number)}")
     note("what is known, and what each decision does:")
     note(f"  {command('runs', 'show', number, first)}")
     note("decide (retry runs the command again; done, failed and skip record what you know):")

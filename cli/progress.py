@@ -109,6 +109,8 @@ class ProgressLines:
             case events.TASK_PHASE if key is not None and data.get("phase") == Phase.BACKOFF:
                 why = f"{data.get('why', '')}; next try in {duration(data.get('delay_s'))}"
                 self._line(event, RETRYING, key, "", f"attempt {event.attempt}: {why}")
+            case events.TASK_PHASE if key is not None and data.get("phase") == Phase.RUN and data.get("why"):
+                self._line(event, TASK_SIGNS[TaskState.RUNNING], key, "", str(data["why"]))
             case events.TASK_UNDO if key is not None:
                 self._undo(event, key)
             case events.TASK_OUTPUT if self._output is not None and key is not None:

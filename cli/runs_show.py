@@ -105,6 +105,7 @@ async def _tell_next(run: RunInfo, tasks: list[TaskInfo], *, undoable: bool) -> 
     ]
     if undecided:
         first = str(undecided[0].key)
+        note(f"ask the servers: {command('runs', 'resume', number)}")
         note(f"what is known of it: {command('runs', 'show', number, first)}")
         note(f"decide: {command('runs', 'decide', number, first)} retry|done|failed|skip --reason TEXT")
     elif run.interrupted:

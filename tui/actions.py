@@ -25,11 +25,9 @@ def is_executing(run: RunInfo) -> bool:
 
 
 def can_resume(run: RunInfo) -> bool:
-    """True where the run stands still and a person may carry it on."""
-    if run.state is RunState.PAUSED or (run.interrupted and run.state.open):
+    """True where the run stands still and a person may carry it on; servers are asked about what is in doubt."""
+    if run.state in {RunState.PAUSED, RunState.WAITING} or (run.interrupted and run.state.open):
         return True
-    if run.state is RunState.WAITING:
-        return not doubts(run)
     return run.state is RunState.RUNNING and run.asked is Asked.PAUSE
 
 
@@ -42,8 +40,6 @@ def why_not_pause(run: RunInfo) -> str:
     """The pause key pauses, or resumes what stands still."""
     if can_resume(run):
         return ""
-    if run.state is RunState.WAITING:
-        return "tasks in doubt must be decided first" if doubts(run) else ""
     if not is_executing(run):
         return f"the run is {run.state.word}"
     if run.asked is not Asked.RUN and run.state is RunState.RUNNING:

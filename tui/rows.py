@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from core.model.states import FAILING, RunState, TaskState, UndoState
+from core.model.states import FAILING, Phase, RunState, TaskState, UndoState
 from core.model.views import BatchInfo, RunInfo, ServerInfo, StepInfo, TaskInfo
 from themes.signs import INTERRUPTED, TASK_SIGNS, UNDO_SIGNS, Sign, run_sign
 from tui import words
@@ -204,6 +204,8 @@ def task_note(task: TaskInfo) -> str:
         phase = task.phase.word if task.phase else ""
         if task.phase is not None and task.phase.word == "back-off":
             return f"back-off: {task.why}" if task.why else "back-off before the next try"
+        if task.why and task.phase is Phase.RUN:  # its server is lost
+            return f"{task.why}: {task.last_line}" if task.last_line else task.why
         return task.last_line or phase
     if task.state is TaskState.FAILED and task.why and task.last_line not in task.why:
         return f"{task.why}: {task.last_line}"

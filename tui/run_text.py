@@ -95,6 +95,8 @@ def next_keys(run: RunInfo) -> list[tuple[str, str]]:
     keys: list[tuple[str, str]] = []
     if run.interrupted and run.state.open:
         keys.append(("p", "resumes it"))
+    if doubts(run) and not is_executing(run) and not run.interrupted:
+        keys.append(("p", "asks the servers"))
     if doubts(run):
         keys.append(("d", "decides"))
     elif run.state in {RunState.PAUSED, RunState.WAITING} and not run.interrupted:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from core.batch.needs import effective_needs
 from core.engine.snapshot import Snapshot
-from core.model.states import FAILING, Phase, RunState, TaskState, UndoState
+from core.model.states import FAILING, Phase, Purpose, RunState, TaskState, UndoState
 from core.model.views import AttemptInfo, Explanation, RunInfo, StepInfo, TaskInfo
 
 
@@ -28,7 +28,7 @@ def explain(
         case TaskState.BLOCKED:
             sentences.append(f"{task.step} is blocked on {task.server}: {task.why}")
         case TaskState.RUNNING:
-            sentences.append(_running(task))
+            sentences.append(_running(task, attempts))
         case _:
             word = f"{task.step} on {task.server} is {task.state.word}"
             sentences.append(f"{word}: {task.why}" if task.why else word)
@@ -40,7 +40,7 @@ def explain(
     return Explanation(tuple(sentences), tuple(certain), tuple(unknown), seq)
 
 
-def _running(task: TaskInfo) -> str:
+def _running(task: TaskInfo, attempts: list[AttemptInfo]) -> str:
     """What a running task is doing, and what its attempt before ended with."""
     attempt = f"attempt {task.attempt} of {task.attempts}"
     match task.phase:
@@ -53,8 +53,10 @@ def _running(task: TaskInfo) -> str:
         case Phase.BACKOFF:
             return f"{attempt} failed" + (f" ({task.why})" if task.why else "") + "; it is tried again soon"
         case _:
-            before = f"; the one before: {task.why}" if task.why and task.attempt > 1 else ""
-            return f"{attempt} is running{before}"
+            now = f": {task.why}" if task.why else ""
+            earlier = [a for a in attempts if a.purpose is Purpose.RUN and a.number < task.attempt and a.why]
+            before = f"; the one before: {earlier[-1].why}" if earlier else ""
+            return f"{attempt} is running{now}{before}"
 
 
 def _open_needs(

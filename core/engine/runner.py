@@ -167,6 +167,7 @@ class TaskRunner:
         handed_before = record.handed_over
         if record.state is TaskState.RUNNING:
             self._book.phase(tx, task, Phase.RUN)
+            tx.task(self._book.number, task, why="")  # what the attempt before ended with stays with that
         else:
             record.attempt = number
             self._book.move(tx, task, TaskState.RUNNING, phase=Phase.RUN)
@@ -265,7 +266,8 @@ class TaskRunner:
             tx = Tx()
             why = f"found running on {key.server}, and followed again"
             tx.attempt_goes_on(self._book.number, task, ref.purpose, ref.attempt)
-            self._book.move(tx, task, TaskState.RUNNING, phase=Phase.RUN, why=why)
+            # Told, and not kept: it runs as any other does, and its last line says more.
+            self._book.move(tx, task, TaskState.RUNNING, phase=Phase.RUN, data={"why": why})
             self._book.post(tx)
 
         try:

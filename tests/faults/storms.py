@@ -267,15 +267,20 @@ class Storm:
         return count
 
     def hold_effects_once(self) -> None:
-        """Every task's effect happened once: as often as it should, whatever attempts that took."""
+        """Every task's effect happened once: as often as it should, whatever attempts that took.
+
+        At most so often where the task was in doubt.
+        """
         lines = Counter(line.rpartition(" ")[0] for line in self.lines("effects"))
         batch = json.loads((self.program.path / "batches" / "work.yaml").read_text())["steps"]
         for name, state in self.program.states().items():
             step, _, server = name.partition("@")
-            if name in self.count.in_doubt:
-                continue
             expected = 0 if "upload" in batch[step] else 2 if "retries" in batch[step] else 1
-            assert lines[f"{server} {step}"] == expected, f"{name} is {state}: {lines[f'{server} {step}']}"
+            ran = lines[f"{server} {step}"]
+            if name in self.count.in_doubt:
+                assert ran <= expected, f"{name} was in doubt and ran {ran} times"
+            else:
+                assert ran == expected, f"{name} is {state} and ran {ran} times"
 
     def hold_output(self) -> int:
         """What was stored of what the commands printed is exactly that, no piece twice, none missing."""

@@ -126,8 +126,8 @@ def test_servers_are_counted_by_provider() -> None:
         (run(RunState.PAUSED), True, ""),
         (run(asked=Asked.PAUSE), True, ""),
         (run(asked=Asked.CANCEL), False, "cancel was asked"),
-        (run(RunState.WAITING, counts={TaskState.IN_DOUBT: 1}), False, "decided first"),
-        (run(RunState.WAITING, undo_counts={UndoState.IN_DOUBT: 1}), False, "decided first"),
+        (run(RunState.WAITING, counts={TaskState.IN_DOUBT: 1}), True, ""),
+        (run(RunState.WAITING, undo_counts={UndoState.IN_DOUBT: 1}), True, ""),
         (run(RunState.WAITING), True, ""),
         (run(RunState.DONE), False, "the run is done"),
         (run(RunState.ROLLING_BACK), False, ""),
@@ -300,6 +300,7 @@ def test_the_state_line_tells_what_comes_next() -> None:
         return text_of(left) + text_of(right)
 
     assert "p resumes it" in line(run(interrupted=True))
+    assert "p asks the servers" in line(run(RunState.WAITING, counts={TaskState.IN_DOUBT: 1}))
     assert "d decides" in line(run(RunState.WAITING, counts={TaskState.IN_DOUBT: 1}))
     assert "p resumes it" in line(run(RunState.WAITING))
     assert "r retries" in line(run(RunState.FAILED, counts={TaskState.FAILED: 1}))
