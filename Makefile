@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Most tests wait for other processes, so there are more at once than two cores would need.
+WORKERS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
@@ -37,10 +39,10 @@ demo: setup-run ## Set up and open the demo (ARGS=--headless for lines instead o
 # ---------------------------------------------------------------- check
 
 test: setup system-packages lint ## Set up, lint and run the whole test suite but the long tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 test-long: setup system-packages ## Run the tests that take minutes
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m long $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m long $(ARGS)
 
 system-packages:
 	@sh tests/system-packages.sh
