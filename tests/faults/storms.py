@@ -143,7 +143,7 @@ class Storm:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=self.moments.uniform(0.1, 2.0))
             else:
-                self._hear(process, self.moments.randint(1, most))
+                self.hear(process, self.moments.randint(1, most))
                 time.sleep(
                     self.moments.choice((0.0, self.moments.uniform(0, 0.05), self.moments.uniform(0, 0.5)))
                 )
@@ -153,7 +153,8 @@ class Storm:
         self.count.kills += 1
         return None
 
-    def _hear(self, process: subprocess.Popen[str], events: int) -> None:
+    def hear(self, process: subprocess.Popen[str], events: int) -> None:
+        """Returns when an engine has told of so many events, or ended."""
         assert process.stdout is not None
         for _ in range(events):
             if not process.stdout.readline():
@@ -179,7 +180,7 @@ class Storm:
         """Runs the batch in one engine, and breaks its connections at random moments, in random ways."""
         with self.program.process("run", "work", "--json") as process:
             while self.count.kills < breaks:
-                self._hear(process, self.moments.randint(1, 25))
+                self.hear(process, self.moments.randint(1, 25))
                 time.sleep(self.moments.choice((0.0, self.moments.uniform(0, 0.3))))
                 if process.poll() is not None:
                     break
@@ -198,7 +199,7 @@ class Storm:
             text=True,
             start_new_session=True,
         )
-        self._hear(process, self.moments.randint(5, 60))
+        self.hear(process, self.moments.randint(5, 60))
         trigger.touch()
         ends_at = time.monotonic() + WAIT_S
         while process.poll() is None:
@@ -308,11 +309,15 @@ class Storm:
         return len(stored)
 
 
+def sshd_servers(sshd: Sshd, names: Sequence[str], port: int | None = None) -> str:
+    """What servers/static.yaml says where all servers are one sshd, reached at `port`."""
+    target = f"{{address: 127.0.0.1, port: {port or sshd.port}, host_key: {one_line(sshd.host_keys[0])}}}"
+    return STATIC.format(key=sshd.user_key) + "".join(f"  {name}: {target}\n" for name in names)
+
+
 def on_sshd(path: Path, sshd: Sshd, names: Sequence[str], port: int | None = None) -> Program:
     """The program on a workspace whose servers are all one sshd, reached at `port`."""
     program = Program(path, servers=names)
     (path / "servers" / "local.yaml").unlink()
-    target = f"{{address: 127.0.0.1, port: {port or sshd.port}, host_key: {one_line(sshd.host_keys[0])}}}"
-    entries = "".join(f"  {name}: {target}\n" for name in names)
-    (path / "servers" / "static.yaml").write_text(STATIC.format(key=sshd.user_key) + entries)
+    (path / "servers" / "static.yaml").write_text(sshd_servers(sshd, names, port))
     return program

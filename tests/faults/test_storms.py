@@ -139,6 +139,25 @@ def frozen(program: Program, seed: int, steps: int, times: int, trigger: Path) -
     return storm
 
 
+def test_f13_an_overtaken_engine_meets_claims_and_writes_nothing(pair: Program, tmp_path: Path) -> None:
+    storm = Storm(pair, seed=14)
+    pair.batch(batch_text(21, storm.seed))
+    process = storm.freeze("freeze-begin", ["run", "work"], tmp_path / "freeze")
+    assert process is not None
+    (pair.path / ".windlass" / "lease").unlink()
+    storm.go_on()
+    hold(storm, most_in_doubt=0)
+    stored = [query(storm.database, f"SELECT * FROM {table}") for table in ("events", "tasks", "attempts")]
+    effects = sorted(storm.lines("effects"))
+    os.kill(process.pid, signal.SIGCONT)
+    _, told = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 3, told
+    assert stored == [
+        query(storm.database, f"SELECT * FROM {table}") for table in ("events", "tasks", "attempts")
+    ]
+    assert sorted(storm.lines("effects")) == effects
+
+
 def test_f03_f04_killed_at_random_moments_every_effect_happens_once(pair: Program) -> None:
     assert killed_on_local_servers(pair, seed=3, steps=30, kills=6).count.kills >= 4
 
