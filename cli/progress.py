@@ -6,7 +6,7 @@ A printer is fed every event in order and may read the engine for the output of 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cli import jsonforms
@@ -109,7 +109,7 @@ class ProgressLines:
             case events.TASK_PHASE if key is not None and data.get("phase") == Phase.BACKOFF:
                 why = f"{data.get('why', '')}; next try in {duration(data.get('delay_s'))}"
                 self._line(event, RETRYING, key, "", f"attempt {event.attempt}: {why}")
-            case events.TASK_PHASE if key is not None and data.get("phase") == Phase.RUN and data.get("why"):
+            case events.TASK_PHASE if key is not None and _is_told(data):
                 self._line(event, TASK_SIGNS[TaskState.RUNNING], key, "", str(data["why"]))
             case events.TASK_UNDO if key is not None:
                 self._undo(event, key)
@@ -229,3 +229,8 @@ def _state(kind: Any, value: object) -> Any:
         return kind(value)
     except ValueError:
         return None
+
+
+def _is_told(data: Mapping[str, Any]) -> bool:
+    """Whether a phase says more than its name: the server is lost, or back."""
+    return data.get("phase") in (Phase.RUN, Phase.VERIFY) and bool(data.get("why"))

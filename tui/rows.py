@@ -204,7 +204,7 @@ def task_note(task: TaskInfo) -> str:
         phase = task.phase.word if task.phase else ""
         if task.phase is not None and task.phase.word == "back-off":
             return f"back-off: {task.why}" if task.why else "back-off before the next try"
-        if task.why and task.phase is Phase.RUN:  # its server is lost
+        if task.why and task.phase in {Phase.RUN, Phase.VERIFY}:  # its server is lost
             return f"{task.why}: {task.last_line}" if task.last_line else task.why
         return task.last_line or phase
     if task.state is TaskState.FAILED and task.why and task.last_line not in task.why:

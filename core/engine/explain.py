@@ -49,7 +49,7 @@ def _running(task: TaskInfo, attempts: list[AttemptInfo]) -> str:
         case Phase.CHECK:
             return "its check looks whether there is anything to do"
         case Phase.VERIFY:
-            return f"{attempt} ended well and is being verified"
+            return f"{attempt} ended well and is being verified" + (f": {task.why}" if task.why else "")
         case Phase.BACKOFF:
             return f"{attempt} failed" + (f" ({task.why})" if task.why else "") + "; it is tried again soon"
         case _:

@@ -98,6 +98,28 @@ class HandOver:
             self.book.post(tx)
         return facts
 
+    async def open_again(self, flight: Flight) -> ServerFacts:
+        """A session for a task whose command has run: a lost server is waited for, as long as `reconnect` says.
+
+        Raises Unreachable, and Interrupted when the flight is woken.
+        """
+        clock = asyncio.get_running_loop().time
+        ends_at = clock() + self.inputs.batch.strategy.reconnect_s
+        pause_s, told = RECONNECT_FIRST_S, False
+        while True:
+            try:
+                facts = await self.open(flight)
+                self._tell_back(flight, told)
+                return facts
+            except Unreachable as error:
+                if clock() >= ends_at or flight.cancelled:
+                    raise
+                if not told:
+                    told = True
+                    self._tell(flight, f"its server is lost, its command has ended there; {error.why}")
+            await flight.pause(min(pause_s * self._random.uniform(0.5, 1.0), max(0.0, ends_at - clock())))
+            pause_s = min(pause_s * 2, RECONNECT_MOST_S)
+
     def trace(self, server: str, work: Work) -> Trace:
         """Where the evidence of an attempt will be that is about to be handed over."""
         facts = self._facts.get(server)
@@ -226,9 +248,9 @@ class HandOver:
         """Says of a running task why it is not heard of, "" when it is again."""
         tx = Tx()
         tx.task(self.book.number, flight.task, why=why)
-        self.book.tell(
-            tx, events.TASK_PHASE, flight.task, {"phase": Phase.RUN.value, "why": why or "its server is back"}
-        )
+        phase = Phase.RUN if self.book.tasks[flight.task].verify_exit is None else Phase.VERIFY
+        told = {"phase": phase.value, "why": why or "its server is back"}
+        self.book.tell(tx, events.TASK_PHASE, flight.task, told)
         self.book.post(tx)
 
     def _result(

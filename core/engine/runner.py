@@ -31,7 +31,7 @@ from core.store.evidence import find_attempt, other_handed_over, output_ends, ou
 from core.store.tx import Tx
 from core.template import TemplateFault
 
-CHECK_CONNECTIONS = 3
+CHECK_CONNECTIONS = 5
 CANNOT_RUN = (126, 127)
 AGAIN_AT_MOST = 3
 """How often in a row an attempt that never started may be made again at once."""
@@ -60,6 +60,11 @@ class TaskRunner:
             return await self._run(flight)
         except (TemplateFault, InputError) as error:
             return await self._end(flight, TaskState.FAILED, why=flat(str(error)))
+        except Interrupted:
+            why = "the command ended well and was not verified: its server is lost"
+            if flight.cancelled:
+                return await self._end(flight, TaskState.FAILED, why=why)
+            return await self._give_back(flight, why, Tx())
         except Unreachable as error:
             why = flat(f"{error.why}. {error.hint}" if error.hint else error.why)
             if flight.cancelled:
@@ -82,7 +87,7 @@ class TaskRunner:
         key = self._book.graph.key(task)
         step = self._inputs.batch.steps[key.step]
         if record.verify_exit is not None:
-            await self._hands.open(flight)
+            await self._hands.open_again(flight)
             result = await self._verify(flight, step, Result("ok", exit_status=record.verify_exit))
             ref = AttemptRef(self._book.run_id, key.step, key.server, Purpose.RUN, record.attempt)
             recorder = await self._recorder_of(flight, step, ref)
@@ -420,7 +425,10 @@ class TaskRunner:
             if result.outcome not in ("in doubt", "not started") or flight.stop_reason is not None:
                 return result
             lost = result.evidence or result.why
-            await self._hands.open(flight)
+            if purpose is Purpose.VERIFY:
+                await self._hands.open_again(flight)
+            else:
+                await self._hands.open(flight)
         raise Unreachable(f"the connection was lost {CHECK_CONNECTIONS} times during {purpose}: {lost}")
 
     async def _guard_once(
@@ -497,7 +505,9 @@ class TaskRunner:
 
     async def _give_back(self, flight: Flight, why: str, tx: Tx) -> TaskState:
         """Lets the task wait again: it goes on with its next attempt when the run does."""
-        self._book.move(tx, flight.task, TaskState.WAITING, why=why)
+        unverified = self._book.tasks[flight.task].verify_exit is not None
+        phase = Phase.VERIFY if unverified else None
+        self._book.move(tx, flight.task, TaskState.WAITING, phase=phase, why=why)
         await self._book.commit(tx)
         return TaskState.WAITING
 

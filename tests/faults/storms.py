@@ -176,9 +176,9 @@ class Storm:
         """Lets one engine carry the run to where it stays."""
         self.program.call("runs", "resume", "1", status=None)
 
-    def break_connections(self, breaks: int, *ways: Callable[[], object]) -> None:
-        """Runs the batch in one engine, and breaks its connections at random moments, in random ways."""
-        with self.program.process("run", "work", "--json") as process:
+    def break_connections(self, words: Sequence[str], breaks: int, *ways: Callable[[], object]) -> None:
+        """Carries the run on in one engine, and breaks its connections at random moments, in random ways."""
+        with self.program.process(*words, "--json") as process:
             while self.count.kills < breaks:
                 self.hear(process, self.moments.randint(1, 25))
                 time.sleep(self.moments.choice((0.0, self.moments.uniform(0, 0.3))))

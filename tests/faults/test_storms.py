@@ -87,15 +87,15 @@ def broken(folder: Path, seed: int, servers: int, steps: int, breaks: int) -> St
         program = on_sshd(folder / "lab", sshd, names, wire.port)
         storm = Storm(program, seed, homes=[sshd.home])
         program.batch(batch_text(steps, seed, folder=str(sshd.home)))
-        storm.break_connections(breaks, cut, sshd.kill_sessions)
-        storm.settle_doubts(breaks)
-        for _ in range(breaks):
+        words = ["run", "work"]
+        for _ in range(breaks + 1):
+            storm.break_connections(words, breaks, cut, sshd.kill_sessions)
+            storm.settle_doubts(breaks)
             if storm.state == "done":
                 break
             # What could not be connected to at such a moment is unreachable, which is not failed.
             assert not query(storm.database, "SELECT 1 FROM tasks WHERE state = 'failed'")
-            program.call("runs", "retry", "1", status=None)
-            storm.settle_doubts(breaks)
+            words = ["runs", "retry", "1"]
         hold(storm, most_in_doubt=breaks)
     return storm
 

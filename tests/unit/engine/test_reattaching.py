@@ -371,3 +371,31 @@ async def test_holds_are_kept_while_in_doubt_and_given_back_at_the_end(one: Plac
         one.servers.end = lambda ref: 0
         number = await one.begin(engine, TWO_STEPS)
         assert (await engine.wait(number)).state is RunState.DONE
+
+
+async def test_a_server_that_is_lost_before_the_verification_is_waited_for(
+    one: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handover, "RECONNECT_FIRST_S", 0.01)
+    one.servers.judge = asyncio.Event()
+    async with one.engine() as engine:
+        await one.begin(engine, VERIFIED)
+        await soon_async(lambda: in_phase(engine, "verify"))
+    one.servers.lose("a")
+    async with one.engine() as engine:
+        await engine.resume(1, actor=ACTOR)
+        await soon_async(lambda: told_lost(one, engine))
+        # A pause gives it back, and what is left to do stays known.
+        await engine.pause(1, actor=ACTOR)
+        assert (await engine.wait(1)).state is RunState.PAUSED
+        await engine.resume(1, actor=ACTOR)
+        await soon_async(lambda: told_lost(one, engine))
+        one.servers.find("a")
+        one.servers.judge.set()
+        assert (await engine.wait(1)).state is RunState.DONE
+    assert one.servers.ran("one") == ["a run 1"]
+
+
+async def told_lost(place: Place, engine: Engine) -> bool:
+    task = await place.task(engine, "one@a")
+    return task.state is TaskState.RUNNING and "its server is lost" in task.why
