@@ -61,7 +61,10 @@ class TaskRunner:
         except (TemplateFault, InputError) as error:
             return await self._end(flight, TaskState.FAILED, why=flat(str(error)))
         except Interrupted:
-            why = "the command ended well and was not verified: its server is lost"
+            why = "the command ended well and was not verified"
+            if self._book.tasks[flight.task].verify_exit is None:
+                why = self._book.last_reason.get(flight.task, "the attempt before failed")
+            why += "; then the server was lost"
             if flight.cancelled:
                 return await self._end(flight, TaskState.FAILED, why=why)
             return await self._give_back(flight, why, Tx())
@@ -108,7 +111,8 @@ class TaskRunner:
             await self._end_earlier(flight, step)
         while True:
             if step.wait is None:
-                await self._hands.open(flight)
+                started = record.handed_over and flight.handed  # a started task waits for its server
+                await (self._hands.open_again(flight) if started else self._hands.open(flight))
             number = record.attempt + 1
             if step.check is not None:
                 found = await self._check(flight, step, number)

@@ -30,6 +30,9 @@ MAX_DIGEST_BYTES = 4 * 1024 * 1024 * 1024
 _CLEAN_WAIT_S = 3.0
 
 
+CONNECTION_LOST = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)
+
+
 class TransferFailed(Exception):
     """The transfer certainly failed and left nothing behind; the text says why."""
 
@@ -62,7 +65,7 @@ async def upload(link: Link, work: Upload, *, wait_s: float) -> Ended | NotStart
             try:
                 return await placing.run()
             except (asyncssh.Error, OSError) as error:
-                if not link.gone and not isinstance(error, asyncssh.SFTPConnectionLost):
+                if not link.gone and not isinstance(error, CONNECTION_LOST):
                     raise TransferFailed(f"{work.target} on {name}: {_words(error)}") from None
                 why = f"the connection to {name} was lost: {link.lost_why or _words(error)}"
                 if placing.renaming:
