@@ -170,7 +170,9 @@ def stays_flat(program: Program, what: str, size: int, *, supervise: bool) -> No
     accounted(program, "print", size + len("begun\n"), exact=not supervise)
 
 
-@pytest.mark.parametrize("supervise", [True, False], ids=["supervised", "plain"])
+@pytest.mark.parametrize(
+    "supervise", [True, pytest.param(False, marks=pytest.mark.long)], ids=["supervised", "plain"]
+)
 @pytest.mark.parametrize("what", sorted(PRINTS))
 def test_f17_memory_is_flat_and_head_and_tail_are_kept(program: Program, what: str, supervise: bool) -> None:
     stays_flat(program, what, 100_000_000, supervise=supervise)
