@@ -76,7 +76,7 @@ def test_f08_filled_at_random_moments_every_effect_happens_once(tmp_path: Path, 
     with Sshd.start(tmp_path / "sshd", {"MaxSessions": "20"}) as sshd:
         names = ["a", "b"]
         told = {"names": names, "servers": sshd_servers(sshd, names), "home": str(sshd.home), "seed": 8}
-        plan = json.dumps({**told, "steps": 24, "times": 3})
+        plan = json.dumps({**told, "steps": 24, "times": 2})
         seen = on_a_small_disk(disk, repository, "tests.faults.full_disk_storm", 64, plan)
     assert seen["state"] == "done"
     assert seen["kills"] >= 1 and seen["outputs"] > 0

@@ -167,7 +167,7 @@ def test_f03_f04_killed_at_random_moments_on_openssh(tmp_path: Path) -> None:
 
 
 def test_f05_killed_at_random_moments_of_a_rollback_every_undo_happens_once(pair: Program) -> None:
-    assert killed_while_rolling_back(pair, seed=5, steps=15, kills=4).count.kills >= 2
+    assert killed_while_rolling_back(pair, seed=5, steps=12, kills=3).count.kills >= 2
 
 
 def test_f25_connections_cut_and_killed_at_random_moments_nothing_runs_twice(tmp_path: Path) -> None:
