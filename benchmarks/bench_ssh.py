@@ -14,6 +14,9 @@ its own, and they take turns. Rows of the table:
 - `pyinfra`: its shell operations over the same servers, as its own command line does it; left out where it
   is not installed.
 
+The client's files are on the disk of `--folder`. The servers' home folder is in memory where the machine has
+such a place: two hundred servers have two hundred disks, and here they would share the client's.
+
 Wall time and client CPU are from the first connection (the plan included) to the last; imports are not
 counted, for pyinfra the whole process is.
 """
@@ -66,7 +69,9 @@ async def bare(place: dict[str, Any]) -> None:
     import asyncssh
 
     from core.ssh.algorithms import default_ciphers, default_kex
+    from core.ssh.settings import SshSettings
 
+    settings = SshSettings()
     options = asyncssh.SSHClientConnectionOptions(
         config=None,
         username=place["user"],
@@ -78,6 +83,8 @@ async def bare(place: dict[str, Any]) -> None:
         compression_algs=["none"],
         server_host_key_algs=["ssh-ed25519"],
         preferred_auth=["publickey"],
+        keepalive_interval=settings.keepalive_s,
+        keepalive_count_max=settings.keepalive_count,
     )
     gate = asyncio.Semaphore(place["parallel"])
 
@@ -237,10 +244,15 @@ def main() -> None:
     measure.end_on_signals()
     if not given.json:
         print(measure.machine_line())
-    with measure.folder(given.folder, "bench-ssh-") as folder:
+    memory = Path("/dev/shm")
+    servers = memory if os.access(memory, os.W_OK) else given.folder
+    with (
+        measure.folder(given.folder, "bench-ssh-") as folder,
+        measure.folder(servers, "bench-ssh-") as home,
+    ):
         # sshd takes few addresses to listen on, so it listens on all and lets in only what comes from here.
         options = {"ListenAddress": "0.0.0.0", "AllowUsers": "*@127.0.0.0/8", "MaxStartups": "1000"}  # noqa: S104
-        with Sshd.start(folder / "sshd", {**options, "LogLevel": "INFO"}) as sshd:
+        with Sshd.start(home / "sshd", {**options, "LogLevel": "INFO"}) as sshd:
             place = {
                 "addresses": addresses(given.servers),
                 "port": sshd.port,

@@ -119,6 +119,9 @@ class Run:
 
         def ended(tx: Tx, task: int, state: TaskState) -> None:
             self._follow_up(tx, scheduler, task, scheduler.ended(task, state))
+            # What may start now need not wait for the commit: its intent is committed behind this end, or
+            # with it, and nothing is handed over before its intent is durable.
+            self._wake.set()
 
         hands = HandOver(book, self.inputs, self._need_executor())
         runner = TaskRunner(hands, ended)

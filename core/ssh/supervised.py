@@ -49,6 +49,9 @@ SETTLE_S = 3.0
 LOOKS = 10
 """Every so many looks at a command take the size of its files from the files themselves."""
 
+SLOW_ANSWERS = 2.0
+"""A server that takes long to answer, or is far away, is looked at so many times less often than it could be."""
+
 LOSSES = 5
 """How many sessions in a row may end without an answer while their connection stands."""
 
@@ -289,6 +292,8 @@ class SupervisedCommands:
         settings, link, name = self._settings, self._link, self._link.resolved.name
         clock = asyncio.get_running_loop().time
         pause_s, waits, losses, looks = settings.look_first_s, fresh, 0, 0
+        if session is not None:
+            pause_s = max(pause_s, session.answer_s * SLOW_ANSWERS)
         odd_since: float | None = None
         told: int | None = None
         try:
@@ -322,6 +327,7 @@ class SupervisedCommands:
                 await watch.make_room()
                 printed, full = watch.take_printed()
                 pause_s = settings.look_first_s if printed else min(pause_s * 1.3, settings.look_most_s)
+                pause_s = max(pause_s, session.answer_s * SLOW_ANSWERS)
                 if full or watch.stirred:
                     waits = False
                     continue
@@ -454,9 +460,9 @@ class SupervisedCommands:
         session = self._session
         try:
             if over and self._folder and not self._link.gone:
-                # The answer is waited for: sshd drops what it has not yet passed on when a connection ends.
+                # Waited for: sshd drops what it has not yet passed on when a connection ends.
                 session = await self._open_session()
-                await session.sweep([self._folder])
+                await session.leave(self._folder)
             else:
                 self._flush_forgotten()
         except (LinkGone, ChannelRefused, NoShell, SessionLost):

@@ -14,12 +14,19 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from core.model.states import Purpose, Stream
+from core.store.rows import Row, insert
 
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 256 * 1024
 ROW_BYTES = 64 * 1024
 """Of a large piece each row is dropped by itself, so that little more than the tail is kept."""
 STREAMS_REMEMBERED = 4096
+
+COLUMNS = ("run", "idx", "purpose", "attempt", "stream", "start", "end", "time", "data")
+INSERT = f"INSERT INTO output ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+
+Source = tuple[int, int, str, int, str]
+"""Run, task, purpose, attempt, stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Piece:
     data: bytes
 
     @property
-    def source(self) -> tuple[int, int, str, int, str]:
+    def source(self) -> Source:
         """The stream that the piece belongs to."""
         return (self.run, self.index, self.purpose.value, self.attempt, self.stream.value)
 
@@ -56,34 +63,47 @@ class OutputBudget:
     def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
         self._head_bytes = head_bytes
         self._tail_bytes = tail_bytes
-        self._kept: dict[tuple[int, int, str, int, str], _Kept] = {}
+        self._kept: dict[Source, _Kept] = {}
+        self._heads: list[Row] = []
 
     def write(self, connection: sqlite3.Connection, piece: Piece) -> None:
-        """Stores a piece; drops what no longer fits."""
-        kept = self._kept.get(piece.source)
+        """Stores a piece; drops what no longer fits. What a stream begins with waits for `flush`."""
+        source = piece.source
+        kept = self._kept.get(source)
         if kept is None:
             if len(self._kept) >= STREAMS_REMEMBERED:
                 self._kept.pop(next(iter(self._kept)))
-            kept = self._kept[piece.source] = self._read(connection, piece)
+            # An attempt has one start; a guard has as many as it was looked at.
+            first = piece.start == 0 and piece.purpose in (Purpose.RUN, Purpose.UNDO)
+            kept = self._kept[source] = _Kept() if first else self._read(connection, piece)
         room = max(0, self._head_bytes - kept.head_bytes)
         if room:
             head = piece.data[:room]
-            self._insert(connection, piece, piece.start, head)
+            self._heads.append(_row(source, piece.start, head))
             kept.head_bytes += len(head)
         rest = piece.data[room:]
         kept.total = piece.start + len(piece.data)
         if not rest:
             return
+        self.flush(connection)
         for at in range(0, len(rest), ROW_BYTES):
             part = rest[at : at + ROW_BYTES]
-            kept.tail.append((self._insert(connection, piece, piece.start + room + at, part), len(part)))
+            cursor = connection.execute(INSERT, _row(source, piece.start + room + at, part))
+            kept.tail.append((cursor.lastrowid or 0, len(part)))
             kept.tail_bytes += len(part)
         if kept.tail_bytes > self._tail_bytes:
             self._drop(connection, piece, kept)
 
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Writes what waits, in the order in which it came."""
+        if self._heads:
+            heads, self._heads = self._heads, []
+            insert(connection, "output", COLUMNS, heads)
+
     def forget(self) -> None:
         """Forgets what was counted in a transaction that was rolled back: it is read again."""
         self._kept.clear()
+        self._heads.clear()
 
     def _drop(self, connection: sqlite3.Connection, piece: Piece, kept: _Kept) -> None:
         while len(kept.tail) > 1 and kept.tail_bytes - kept.tail[0][1] >= self._tail_bytes:
@@ -99,16 +119,9 @@ class OutputBudget:
             (*piece.source, kept.total, kept.dropped, kept.hash),
         )
 
-    def _insert(self, connection: sqlite3.Connection, piece: Piece, start: int, data: bytes) -> int:
-        cursor = connection.execute(
-            "INSERT INTO output (run, idx, purpose, attempt, stream, start, end, time, data) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*piece.source, start, start + len(data), time.time(), data),
-        )
-        return cursor.lastrowid or 0
-
     def _read(self, connection: sqlite3.Connection, piece: Piece) -> _Kept:
         """What is stored of a stream already (after a restart, or when it was forgotten)."""
+        self.flush(connection)
         kept = _Kept()
         where = "run = ? AND idx = ? AND purpose = ? AND attempt = ? AND stream = ?"
         row = connection.execute(
@@ -127,3 +140,7 @@ class OutputBudget:
                 kept.tail_bytes += end - start
             kept.total = max(kept.total, end)
         return kept
+
+
+def _row(source: Source, start: int, data: bytes) -> Row:
+    return (*source, start, start + len(data), time.time(), data)

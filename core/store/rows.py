@@ -5,8 +5,8 @@ the event loop is busy, waits to get it back. So the changes of a group are gath
 changes of one row become one, and rows go to SQLite many at a time.
 
 Gathering keeps the meaning of the order in which the changes came. Within one table no row is changed by
-two statements, and tables are written parents first; whatever is not gathered (new runs, holds, output)
-flushes what was gathered before it.
+two statements, and tables are written parents first; whatever is not gathered (new runs, holds) flushes what
+was gathered before it. Output belongs to tasks alone, which are there before it, and is gathered by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any
 Row = Sequence[Any]
 
 ROWS_AT_MOST = 256
-"""Rows in one statement; a larger number of them is cut into powers of two, so that few SQL texts exist."""
+"""Rows in one statement; a number above FEW_ROWS is cut into powers of two, so that few SQL texts exist."""
+FEW_ROWS = 8
 UPDATE_FROM = sqlite3.sqlite_version_info >= (3, 33)
 """Whether SQLite knows UPDATE ... FROM; without it, rows are updated one by one."""
 
@@ -103,10 +104,10 @@ def update(
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows in order, in parts of which each has a power of two of them."""
+    """The rows in order, in parts of which each has a few or a power of two of them."""
     start, left = 0, len(rows)
     while left:
-        size = min(ROWS_AT_MOST, 1 << (left.bit_length() - 1))
+        size = left if left <= FEW_ROWS else min(ROWS_AT_MOST, 1 << (left.bit_length() - 1))
         yield rows[start : start + size]
         start += size
         left -= size

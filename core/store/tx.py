@@ -1,7 +1,7 @@
 """What one transaction changes: lists of rows, statements and events, built on the event loop.
 
 Building costs no database work. The writer gives events their sequence numbers and writes the changes so
-that they mean what their order says: `many`, output, statements, then tasks and attempts, of which each
+that they mean what their order says: `many`, statements, output, then tasks and attempts, of which each
 row's last change counts. Either all of it becomes durable or nothing.
 """
 

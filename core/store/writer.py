@@ -158,14 +158,15 @@ class Writer:
             now = self._now()
             gathered, told = Gathered(), []
             for tx, _ in group:
-                if tx.many or tx.statements or tx.output_pieces:
+                if tx.many or tx.statements:
                     gathered.write(self._connection)
+                    self._budget.flush(self._connection)
                     for sql, rows in tx.many:
                         self._connection.executemany(sql, rows)
-                    for piece in tx.output_pieces:
-                        self._budget.write(self._connection, piece)
                     for sql, parameters in tx.statements:
                         execute(sql, parameters)
+                for piece in tx.output_pieces:
+                    self._budget.write(self._connection, piece)
                 gathered.add(self._connection, tx.tasks, tx.attempts)
                 for type_, run, step, server, attempt, actor, data in tx.events:
                     seq += 1
@@ -173,6 +174,7 @@ class Writer:
                     told.append((seq, type_, run, step, server, attempt, actor, now, text))
                     events.append(Event(seq, type_, run, step, server, attempt, actor, now, data))
             gathered.write(self._connection)
+            self._budget.flush(self._connection)
             insert(self._connection, "events", EVENT_COLUMNS, told)
             execute("COMMIT")
         except BaseException as error:

@@ -7,6 +7,7 @@ unexpected is closed, not guessed at, and whatever it was asked counts as unansw
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -68,6 +69,8 @@ class Session:
         self._ended: asyncio.Task[None] | None = None
         self._greeted: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self.why_lost = ""
+        self.answer_s = 0.0
+        """How long the last answer took to come."""
         self.boot_id = ""
         self.group = "-"
 
@@ -89,6 +92,8 @@ class Session:
 
     async def greet(self) -> None:
         """Waits for the greeting. Raises LinkGone, NoShell."""
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         self._flush_soon()
         try:
             async with asyncio.timeout(self._settings.hello_wait_s):
@@ -103,6 +108,7 @@ class Session:
         except BaseException:
             self.close("it was not waited for")
             raise
+        self.answer_s = clock() - begun
         self.boot_id = shell.parse_boot_id(greeting.words[0]) if greeting.text(0) != "-" else ""
         self.group = greeting.text(3) or "-"
 
@@ -200,6 +206,18 @@ class Session:
         """Removes folders of runs that are over."""
         await self._ask("clean", b"wl_sweep " + b" ".join(_quote(folder.encode()) for folder in folders))
 
+    async def leave(self, folder: str) -> None:
+        """Removes the folder of a run that is over, as the session's last act. Raises SessionLost.
+
+        The session becomes the process that does it: that is one less for the server, and its end the answer.
+        """
+        self._send(b"exec rm -rf -- " + _quote(folder.encode()) + b" >/dev/null 2>&1")
+        self._flush()
+        if self._channel is not None and not self.gone:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.answer_wait_s):
+                    await self._channel.session.closed.wait()
+
     def listen(self, record: str, notice: Notice) -> None:
         """Tells `notice` what the server says of a command."""
         self._listeners[record] = notice
@@ -223,9 +241,12 @@ class Session:
         self._send(request)
         if self._greeted.done():
             self._flush()
+        begun = loop.time()
         overdue = loop.call_later(self._settings.answer_wait_s, self._overdue)
         try:
-            return await question.answer
+            frames = await question.answer
+            self.answer_s = loop.time() - begun
+            return frames
         finally:
             overdue.cancel()
             question.deliver = None

@@ -228,6 +228,7 @@ def test_every_byte_is_kept_or_counted(sizes: list[int], head: int, tail: int, f
             text += data
             for piece in pieces_of(tx):
                 budget.write(connection, piece)
+            budget.flush(connection)
         rows = connection.execute("SELECT start, end, data FROM output ORDER BY id").fetchall()
         summary = connection.execute("SELECT total, dropped, hash FROM output_dropped").fetchone()
     total, dropped, chained = summary or (len(text), 0, "")

@@ -13,7 +13,7 @@ import pytest
 
 from core.model.states import Purpose
 from core.store import rows as rows_module
-from core.store.rows import Gathered, _parts, insert
+from core.store.rows import FEW_ROWS, Gathered, _parts, insert
 from core.store.schema import MIGRATIONS
 from core.store.store import Store
 from core.store.tx import Tx
@@ -122,7 +122,7 @@ def test_an_intent_of_an_unknown_task_is_refused(connection: sqlite3.Connection)
 def test_rows_are_cut_into_parts_that_hold_all_of_them_in_order(count: int) -> None:
     parts = list(_parts([(number,) for number in range(count)]))
     assert [row for part in parts for row in part] == [(number,) for number in range(count)]
-    assert {len(part) for part in parts} <= {1 << power for power in range(9)}
+    assert {len(part) for part in parts} <= {*range(1, FEW_ROWS + 1), *(1 << power for power in range(9))}
 
 
 def test_nothing_to_insert_is_no_statement(connection: sqlite3.Connection) -> None:
