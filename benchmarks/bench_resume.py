@@ -30,7 +30,7 @@ from typing import Any
 from benchmarks import measure
 
 ACTOR = "bench"
-PARTS = ("core.engine.catalogue", "core.engine.probe", "core.engine.recovery", "core.ssh.options")
+PARTS = ("core.engine.catalogue", "core.engine.local_work", "core.engine.recovery", "core.ssh.options")
 
 
 def make_run(path: Path, servers: int, steps: int) -> None:
@@ -66,6 +66,9 @@ async def _make_run(path: Path, servers: int, steps: int) -> None:
     from providers.base import Server
 
     class Never(NoWork):
+        def at_hand(self, server: Server) -> ServerFacts | None:
+            return None
+
         async def open(self, server: Server) -> ServerFacts:
             await asyncio.Event().wait()
             raise AssertionError

@@ -35,6 +35,7 @@ import aiosqlite
 
 from benchmarks import measure
 from benchmarks.measure import Meter, Spent
+from core.clock import UptimeLoop
 from core.engine.open import COLLECTOR_THRESHOLDS
 from core.model import events
 from core.model.states import Phase, Purpose, TaskState
@@ -319,7 +320,8 @@ def measure_all(tasks: int, workers: int, rounds: int, parent: Path) -> dict[str
 
     def in_a_folder(variant: Callable[[Path], Coroutine[Any, Any, Figures]]) -> Figures:
         with measure.folder(parent, "bench-store-") as folder:
-            return asyncio.run(variant(folder))
+            with asyncio.Runner(loop_factory=UptimeLoop) as runner:  # as an engine does
+                return runner.run(variant(folder))
 
     results = measure.in_turn(
         {name: partial(in_a_folder, variant) for name, variant in variants.items()}, rounds

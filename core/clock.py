@@ -17,6 +17,12 @@ from typing import Any
 
 WAIT_AT_MOST_S = 1.0
 
+BUSY_AT_MOST_S = 0.005
+"""How long a loop may go on without a wait before it rests."""
+
+REST_S = 0.0002
+"""Long enough for a thread on another processor to take over."""
+
 
 def uptime_s() -> float:
     """Seconds since some fixed moment, sleep included; never jumps with the wall clock."""
@@ -27,10 +33,26 @@ def uptime_s() -> float:
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits for a second at most where the loop would wait for a timer."""
+    """Waits for a second at most where the loop would wait for a timer, and lets other threads run.
+
+    A thread that waits for the interpreter asks for it after 5 ms without a sign of life. A loop that never
+    waits gives the interpreter back with every turn and takes it again before the other has woken up: each
+    time the 5 ms begin anew, and the thread that commits to the database may get nowhere for minutes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rested = time.monotonic()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        found: list[Any] = super().select(timeout if timeout is None else min(timeout, WAIT_AT_MOST_S))
+        if timeout is not None and timeout <= 0:
+            if time.monotonic() - self._rested > BUSY_AT_MOST_S:
+                time.sleep(REST_S)
+                self._rested = time.monotonic()
+            found: list[Any] = super().select(0)
+            return found
+        found = super().select(timeout if timeout is None else min(timeout, WAIT_AT_MOST_S))
+        self._rested = time.monotonic()
         return found
 
 
