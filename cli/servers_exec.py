@@ -153,9 +153,8 @@ def _write(folder: Path, document: str) -> Path:
     private_folder(folder)
     for old in sorted(folder.glob("exec-*.yaml"))[: -KEPT + 1]:
         old.unlink(missing_ok=True)
-    path = (
-        folder
-        / f"exec-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() // 1000 % 10**6:06d}.yaml"
-    )
+    now_us = time.time_ns() // 1000  # asked once: the name sorts by it
+    second = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_us // 10**6))
+    path = folder / f"exec-{second}-{now_us % 10**6:06d}.yaml"
     write_atomically(path, document.encode())
     return path

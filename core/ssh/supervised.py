@@ -80,7 +80,7 @@ class SupervisedCommands:
         self._folders_over = folders_over
         self._session: Session | None = None
         self._opening: asyncio.Task[Session] | None = None
-        self._busy = 0
+        self._stops = 0
         self._gone_records: list[tuple[str, str]] = []
         self._sudo: dict[str, str] = {}
         self._why_plain = ""
@@ -184,10 +184,11 @@ class SupervisedCommands:
     def _make_room(self) -> bool:
         """Gives the session's channel up for another one; it is opened again when it is needed.
 
-        Not while an answer is waited for: once it is there the session gives way to whoever waits.
+        Not while an answer is waited for: once it is there the session gives way to whoever waits. Not while
+        a command is being stopped either: that is short, and must not be broken off again and again.
         """
         session = self._session
-        if session is None or session.gone or session.asked:
+        if session is None or session.gone or session.asked or self._stops:
             return False
         self._session = self._link.spare = None
         session.close("it made room for another channel")
@@ -420,19 +421,21 @@ class SupervisedCommands:
             return Stopped("it was never handed over")
         record = (running.trace.folder, running.record)
         why = ""
-        for _ in range(LOSSES):
-            try:
-                session = await self._open_session()
-                return await stop_record(session, self._settings, record, running.sudo, grace_s)
-            except SessionLost as error:
-                why = str(error)  # it made room for another channel: to stop twice does no harm
-                if self._link.gone:
-                    break
-            except (LinkGone, ChannelRefused, NoShell) as error:
-                why = str(error)
-                break
-            finally:
-                self._give_way()
+        self._stops += 1
+        try:
+            for _ in range(LOSSES):
+                try:
+                    session = await self._open_session()
+                    return await stop_record(session, self._settings, record, running.sudo, grace_s)
+                except SessionLost as error:
+                    why = str(error)  # to stop twice does no harm
+                    if self._link.gone:
+                        break
+        except (LinkGone, ChannelRefused, NoShell) as error:
+            why = str(error)
+        finally:
+            self._stops -= 1
+            self._give_way()
         return StopUnconfirmed(f"the stop could not be confirmed: {why}")
 
     async def forget(self, ref: AttemptRef) -> None:

@@ -215,8 +215,9 @@ class Storm:
     @property
     def state(self) -> str:
         """The run's state as stored, "" where there is none."""
-        if not self.database.exists():
-            return ""
+        made = "SELECT 1 FROM sqlite_master WHERE name = 'runs'"
+        if not self.database.exists() or not query(self.database, made):
+            return ""  # the first engine may die before it has made a table
         rows = query(self.database, "SELECT state FROM runs WHERE number = 1")
         return str(rows[0][0]) if rows else ""
 

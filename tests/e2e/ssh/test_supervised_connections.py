@@ -125,7 +125,8 @@ async def test_another_process_finds_follows_and_stops_what_the_first_one_starte
 ) -> None:
     async with laboratory(host.server, host.settings, run_id=run_id) as first:
         flying = await first.begin(PRINTER)
-        forever = await first.begin("trap '' TERM; sleep 300; sleep 300")
+        forever = await first.begin("trap '' TERM; echo set; sleep 300; sleep 300")
+        await forever.recorder.until(b"set\n")
         records = [await record_in_flight(first, one) for one in (flying, forever)]
         pid = records[1].pid
         await first.executor._pool.close()
@@ -209,7 +210,8 @@ async def test_one_session_for_a_stop_and_transfers(tmp_path: Path) -> None:
     source.write_bytes(os.urandom(1_000_000))
     with Sshd.start(tmp_path / "sshd", {"MaxSessions": "1"}) as sshd:
         async with laboratory(sshd.server(), run_id=new_run_id()) as lab:
-            flying = await lab.begin("trap '' TERM; sleep 300; sleep 300")
+            flying = await lab.begin("trap '' TERM; echo set; sleep 300; sleep 300")
+            await flying.recorder.until(b"set\n")
             uploads = [
                 asyncio.ensure_future(lab.start(upload_of(source, str(tmp_path / f"t{number}")), Recorder()))
                 for number in range(8)
