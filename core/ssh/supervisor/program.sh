@@ -278,6 +278,7 @@ wl_get() {
     wl_bt=
     wl_al=n
     wl_now=-
+    wl_late=
     wl_x=
     if [ -e "$wl_r.c" ]; then
         wl_cl=y
@@ -299,6 +300,8 @@ wl_get() {
     wl_out "$2" e "$4" 4 "$6"
     { read -r wl_now wl_x </proc/uptime; } 2>/dev/null
     [ -z "$wl_bt" ] || [ "$wl_bt" = "${wl_b:--}" ] || wl_al=boot
+    # The end is told with the last of the output, not before it.
+    [ -z "$wl_late" ] || { wl_s=-; wl_al=y; }
     printf 'G %s %s %s %s %s %s %s\n' "$2" $wl_cl "${wl_s:-bad}" $wl_al "$wl_pid" "$wl_up" "$wl_now"
 }
 
@@ -308,6 +311,23 @@ wl_get() {
 wl_out() {
     wl_f=$wl_r.$2
     [ -s "$wl_f" ] || return 0
+    # Sizes must hold, and what is promised must be there: a guard does not cut meanwhile.
+    wl_z=${wl_r%/*}
+    wl_hold
+    if [ -s "$wl_z/cutting" ]; then
+        wl_late=y
+        wl_guard "$wl_z"
+    else
+        wl_print "$@"
+    fi
+    [ ! -e "$wl_z/guard" ] || printf '' >"$wl_z/reading"
+}
+
+wl_hold() {
+    [ ! -e "$wl_z/guard" ] || printf r >"$wl_z/reading"
+}
+
+wl_print() {
     wl_k=0
     wl_o=$3
     wl_y=0
@@ -328,7 +348,10 @@ wl_out() {
         wl_y=$(($(wc -c <"$wl_f")))
         wl_e=y
     fi
-    [ "$wl_s" != - ] || wl_big "${wl_r%/*}" $wl_y
+    if [ "$wl_s" = - ]; then
+        wl_big "$wl_z" $wl_y
+        wl_hold
+    fi
     [ $wl_y != $wl_a ] || return 0
     if [ $wl_a = 0 ] && [ $wl_y -le @SMALL@ ] && [ -r /proc/self/fdinfo/0 ]; then
         wl_v=
@@ -344,17 +367,6 @@ wl_out() {
         fi
         wl_e=
     fi
-    # What is promised must be there: a guard does not cut meanwhile.
-    wl_z=${wl_r%/*}
-    if [ -e "$wl_z/guard" ]; then
-        printf r >"$wl_z/reading"
-        wl_e=
-        if [ -s "$wl_z/cutting" ]; then
-            printf '' >"$wl_z/reading"
-            wl_guard "$wl_z"
-            return
-        fi
-    fi
     [ -n "$wl_e" ] || wl_y=$(($(wc -c <"$wl_f")))
     if [ $wl_y -lt $wl_a ]; then
         printf '%s\n' $wl_a >>"$wl_f.k"
@@ -367,7 +379,6 @@ wl_out() {
         tail -c +$((wl_a+1)) "$wl_f" 2>/dev/null | head -c $wl_y
         printf '%s\n' "$wl_m"
     fi
-    [ ! -e "$wl_z/guard" ] || printf '' >"$wl_z/reading"
 }
 
 #: folder

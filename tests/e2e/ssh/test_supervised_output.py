@@ -269,6 +269,35 @@ async def test_the_last_words_after_a_cut_are_told_at_their_place(
     assert recorder.gaps and recorder.gaps[0][0] == 0
 
 
+async def test_the_end_is_not_told_before_an_output_that_is_just_being_cut(
+    bounded: Lab, host: Host, run_id: str
+) -> None:
+    size = 50_000
+    flying = await bounded.begin(f"sleep 0.5; head -c {size} /dev/zero | tr '\\0' x; exit 3")
+    record = await record_in_flight(bounded, flying)
+    await bounded.executor._pool.close()
+    assert isinstance(await flying.answer, InDoubt)
+    await record.ended()
+    # A guard that is there, in the middle of a cut: this process, for the shell that looks.
+    (record.folder / "guard").write_text(f"{os.getpid()} {started(os.getpid())}\n")
+    (record.folder / "cutting").write_text("c")
+    recorder = GapRecorder()
+    async with laboratory(host.server, bounded.executor._settings, run_id=run_id) as second:
+        attached = asyncio.ensure_future(
+            second.executor.attach(host.server, flying.ref, Command(""), {}, recorder, record.trace)
+        )
+        await asyncio.sleep(1)
+        assert not attached.done()
+        (record.folder / "cutting").write_text("")
+        assert await attached == Ended(3)
+    assert recorder.ends[Stream.STDOUT] == len(b"ready\n") + size
+
+
+def started(pid: int) -> str:
+    """When a process started, in clock ticks."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
 def counted(record: Record) -> int:
     """The bytes of standard output that the server knows of: those cut away, and those in the file."""
     cuts = map(int, Path(f"{record.file('o')}.k").read_text().split())
