@@ -72,13 +72,9 @@ _OPTIONS["pubkeyacceptedkeytypes"] = _OPTIONS["pubkeyacceptedalgorithms"]
 def ignored_settings(found: Effective) -> list[str]:
     """One sentence for each option and each condition that is not honoured, in file order."""
     told: list[tuple[str, int, str]] = []
-    for name, option in _OPTIONS.items():
-        setting = found.first(name)
-        if (
-            setting is not None
-            and option.matters(setting.value)
-            and (option.system or not _of_system(setting))
-        ):
+    for name in found.settings.keys() & _OPTIONS.keys():
+        option, setting = _OPTIONS[name], found.settings[name][0]
+        if option.matters(setting.value) and (option.system or not _of_system(setting)):
             text = f"{option.name} {setting.value} is not honoured: {option.effect}"
             told.append((setting.file, setting.line, text))
     local_command = found.first("localcommand")

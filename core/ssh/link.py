@@ -67,6 +67,8 @@ class ExecSession(asyncssh.SSHClientSession[bytes]):
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
         self.received_bytes = 0
+        self.on_end: Callable[[], None] | None = None
+        """Told when the channel is closed, by whoever listens to nothing else of it."""
         self._receive = receive
         self._on_closed = on_closed
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
@@ -116,6 +118,8 @@ class ExecSession(asyncssh.SSHClientSession[bytes]):
         if self._pause is not None:
             self._pause.cancel()
         self._on_closed()
+        if self.on_end is not None:
+            self.on_end()
 
 
 @dataclass(slots=True)

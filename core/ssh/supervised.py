@@ -99,17 +99,14 @@ class SupervisedCommands:
                 why, ends_at_logout = "", ""
             else:
                 # Asked before the greeting came: a new connection costs one round trip less for each.
-                asked = asyncio.gather(
-                    self._make_folder(session), session.survives_logout(), return_exceptions=True
-                )
+                logout = session.ask_survives_logout()
                 try:
-                    await session.greet()
-                finally:
-                    answers = await asked
-                for answer in answers:
-                    if isinstance(answer, BaseException):
-                        raise answer
-                why, ends_at_logout = map(str, answers)
+                    why = await self._make_folder(session)
+                    ends_at_logout = await session.survives_logout(logout)
+                except SessionLost:
+                    await session.greet()  # where no greeting came, that is what is wrong
+                    raise
+                await session.greet()
         except ChannelRefused as error:
             self._be_plain(Hello(notes=(f"commands cannot be run: {error}",)), str(error))
             return

@@ -44,7 +44,9 @@ class NoShell(Exception):
 
 
 @dataclass(slots=True)
-class _Question:
+class Question:
+    """What was asked and is not answered yet."""
+
     answer: asyncio.Future[list[Frame]]
     frames: list[Frame] = field(default_factory=list)
     deliver: Deliver | None = None
@@ -60,13 +62,14 @@ class Session:
         self._marker = marker
         self._answers = AnswerReader(shell.marker_bytes(marker), self._answered)
         self._notices = NoticeReader(shell.marker_bytes(marker), self._noticed)
-        self._questions: deque[_Question] = deque()
+        self._questions: deque[Question] = deque()
         self._listeners: dict[str, Notice] = {}
         self._outgoing: list[bytes] = []
         self._flushing = False
         self._known_parts: set[str] = set()
         self._channel: Channel | None = None
-        self._ended: asyncio.Task[None] | None = None
+        self._begun_s = 0.0
+        self._hello_late: asyncio.TimerHandle | None = None
         self._greeted: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self.why_lost = ""
         self.answer_s = 0.0
@@ -85,22 +88,22 @@ class Session:
             shell.exec_line(settings.shell), session._received, wait_s=settings.channel_wait_s
         )
         session._channel = channel
-        session._ended = asyncio.ensure_future(session._watch(channel))
+        channel.session.on_end = session._channel_ended
+        if channel.session.closed.is_set():
+            session._channel_ended()
+        loop = asyncio.get_running_loop()
+        session._begun_s = loop.time()
+        session._hello_late = loop.call_later(settings.hello_wait_s, session._no_greeting)
         lines = program.core_lines(settings.shell, session._marker, settings.output_bound_bytes)
         session._outgoing.extend(f"{line}\n".encode() for line in lines)
         return session
 
     async def greet(self) -> None:
         """Waits for the greeting. Raises LinkGone, NoShell."""
-        clock = asyncio.get_running_loop().time
-        begun = clock()
-        self._flush_soon()
+        if not self.gone:
+            self._flush_soon()
         try:
-            async with asyncio.timeout(self._settings.hello_wait_s):
-                greeting = await asyncio.shield(self._greeted)
-        except TimeoutError:
-            self.close("no answer to the greeting")
-            raise NoShell(self._words() or f"no answer within {self._settings.hello_wait_s:g} s") from None
+            greeting = await asyncio.shield(self._greeted)
         except SessionLost as error:
             if self._link.gone:
                 raise LinkGone(self._link.lost_why) from None
@@ -108,7 +111,6 @@ class Session:
         except BaseException:
             self.close("it was not waited for")
             raise
-        self.answer_s = clock() - begun
         self.boot_id = shell.parse_boot_id(greeting.words[0]) if greeting.text(0) != "-" else ""
         self.group = greeting.text(3) or "-"
 
@@ -134,8 +136,6 @@ class Session:
         self._lose(why)
         if self._channel is not None:
             self._channel.close()
-        if self._ended is not None:
-            self._ended.cancel()
 
     # ------------------------------------------------------------ requests
 
@@ -187,9 +187,13 @@ class Session:
         said = b" ".join(frames[-1].words[1:])
         return "" if frames[-1].text(0) == "0" else display_line(said, max_chars=300) or "it was refused"
 
-    async def survives_logout(self) -> str:
-        """ "" where commands outlive the session, else what ends them."""
-        frames = await self._ask("logout", b"wl_logout")
+    def ask_survives_logout(self) -> Question:
+        """Asks; the answer is fetched by `survives_logout`. Raises SessionLost."""
+        return self._put("logout", b"wl_logout")
+
+    async def survives_logout(self, asked: Question) -> str:
+        """ "" where commands outlive the session, else what ends them. Raises SessionLost."""
+        frames = await self._answer(asked)
         return "" if frames[-1].text(0) == "0" else frames[-1].text(1)
 
     def leave_scope(self) -> None:
@@ -234,13 +238,19 @@ class Session:
             self._send(program.part(part).encode())
 
     async def _ask(self, part: str, request: bytes, *, deliver: Deliver | None = None) -> list[Frame]:
+        return await self._answer(self._put(part, request, deliver))
+
+    def _put(self, part: str, request: bytes, deliver: Deliver | None = None) -> Question:
         self._define(part)
-        loop = asyncio.get_running_loop()
-        question = _Question(loop.create_future(), deliver=deliver)
+        question = Question(asyncio.get_running_loop().create_future(), deliver=deliver)
         self._questions.append(question)
         self._send(request)
         if self._greeted.done():
             self._flush()
+        return question
+
+    async def _answer(self, question: Question) -> list[Frame]:
+        loop = asyncio.get_running_loop()
         begun = loop.time()
         overdue = loop.call_later(self._settings.answer_wait_s, self._overdue)
         try:
@@ -250,6 +260,9 @@ class Session:
         finally:
             overdue.cancel()
             question.deliver = None
+
+    def _no_greeting(self) -> None:
+        self.close(f"no answer within {self._settings.hello_wait_s:g} s")
 
     def _overdue(self) -> None:
         self.close(f"no answer within {self._settings.answer_wait_s:g} s")
@@ -290,7 +303,9 @@ class Session:
         if not self._greeted.done():
             if frame.kind != "B":
                 raise Garbled("no greeting came first")
+            self.answer_s = asyncio.get_running_loop().time() - self._begun_s
             self._greeted.set_result(frame)
+            self._look_no_more()
             return
         if frame.kind == "X":
             self._noticed(frame)
@@ -318,15 +333,21 @@ class Session:
         if notice is not None:
             notice(frame)
 
-    async def _watch(self, channel: Channel) -> None:
-        await channel.session.closed.wait()
-        ending = channel.session.ending
-        self._lose(ending.lost or self._link.lost_why or "the supervisor's shell ended")
+    def _channel_ended(self) -> None:
+        if self._channel is not None:
+            ending = self._channel.session.ending
+            self._lose(ending.lost or self._link.lost_why or "the supervisor's shell ended")
+
+    def _look_no_more(self) -> None:
+        if self._hello_late is not None:
+            self._hello_late.cancel()
+            self._hello_late = None
 
     def _lose(self, why: str) -> None:
         if self.gone:
             return
         self.why_lost = why
+        self._look_no_more()
         if not self._greeted.done():
             self._greeted.set_exception(SessionLost(why))
             self._greeted.exception()
