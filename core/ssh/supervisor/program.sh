@@ -327,12 +327,17 @@ wl_hold() {
     [ ! -e "$wl_z/guard" ] || printf r >"$wl_z/reading"
 }
 
-wl_print() {
+# wl_gone: how much was cut from the front of the file, into wl_k.
+wl_gone() {
     wl_k=0
+    [ ! -s "$wl_f.k" ] || while read -r wl_x; do wl_k=$((wl_k+wl_x)); done <"$wl_f.k"
+}
+
+wl_print() {
+    wl_gone
     wl_o=$3
     wl_y=0
     if [ -s "$wl_f.k" ]; then
-        while read -r wl_x; do wl_k=$((wl_k+wl_x)); done <"$wl_f.k"
         [ "$wl_o" -ge $wl_k ] || wl_o=$wl_k
     elif [ "$5" = '?' ]; then
         :
@@ -369,6 +374,11 @@ wl_print() {
     fi
     [ -n "$wl_e" ] || wl_y=$(($(wc -c <"$wl_f")))
     if [ $wl_y -lt $wl_a ]; then
+        # Cut by a guard that did not wait any longer, or emptied by the command itself.
+        [ ! -s "$wl_z/cutting" ] || { wl_late=y; return; }
+        wl_v=$wl_k
+        wl_gone
+        [ $wl_v = $wl_k ] || { wl_late=y; return; }
         printf '%s\n' $wl_a >>"$wl_f.k"
         wl_a=0
     fi
