@@ -75,6 +75,8 @@ def run(info: RunInfo) -> Form:
         "undo_counts": counts(info.undo_counts),
         "params": plain(info.params),
         "parent": info.parent,
+        "environment": info.environment,
+        "protection": info.protection,
         "last_seq": info.last_seq,
     }
 
@@ -276,6 +278,10 @@ def plan(info: Plan) -> Form:
         "irreversible": list(info.irreversible),
         "warnings": list(info.warnings),
         "held": dict(info.held),
+        "environment": info.environment,
+        "protection": info.protection,
+        "confirm": info.confirm,
+        "confirm_why": list(info.confirm_why),
     }
 
 

@@ -29,7 +29,7 @@ class Catalogue:
         self._workspace = workspace
         self._inventory: Inventory | None = None
         self._users: dict[str, str] = {}
-        self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path)
+        self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path, workspace.allow_paths)
 
     # ------------------------------------------------------------ servers
 
@@ -164,7 +164,7 @@ class Catalogue:
             servers,
             users,
             self.blobs,
-            self._workspace.path,
+            self._workspace,
             keep_files=keep_files,
             held=held,
             warnings=warnings,

@@ -36,7 +36,7 @@ async def open_engine(path: Path, *, actor: str, executor_factory: ExecutorFacto
     from core.store.store import Store
 
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
-    workspace = Workspace.load(path)
+    workspace = Workspace.open(path)
     lease = Lease.acquire(workspace.state_dir)
     try:
         store = await Store.open(workspace.database)
@@ -60,7 +60,7 @@ async def open_engine(path: Path, *, actor: str, executor_factory: ExecutorFacto
 
 async def open_reader(path: Path) -> Engine:
     """Opens a workspace to read, whoever owns it. Raises InputError, StoreError."""
-    workspace = Workspace.load(path)
+    workspace = Workspace.open(path)
     reader = await StoreReader.open(workspace.database)
     return ReadingEngine(workspace, reader, partial(read_owner, workspace.state_dir))
 
