@@ -160,3 +160,14 @@ def complete_environments(
         return _starting([_item(known.name, known.description) for known in found], incomplete)
 
     return _quietly(find)
+
+
+def complete_workspaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of registered workspaces."""
+
+    def find() -> list[CompletionItem]:
+        from core.workspace.registry import entries
+
+        return _starting([_item(entry.name, str(entry.path)) for entry in entries()], incomplete)
+
+    return _quietly(find)

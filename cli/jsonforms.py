@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         TaskInfo,
         WorkspaceInfo,
     )
+    from core.workspace.folder import Workspace
+    from core.workspace.registry import Entry
 
 Form = dict[str, Any]
 
@@ -313,4 +315,41 @@ def take_over(owner: OwnerInfo, waited_s: float, runs: Sequence[int]) -> Form:
         "since": moment(owner.since),
         "waited_s": round(waited_s, 3),
         "runs": list(runs),
+    }
+
+
+def workspace_name(info: Entry) -> Form:
+    """A registered workspace."""
+    return {
+        "type": "workspace_name",
+        "name": info.name,
+        "folder": str(info.path),
+        "in_use": info.active,
+        "there": info.there,
+    }
+
+
+def workspace(info: Workspace, registered: str, trusted: bool, why: str) -> Form:
+    """What a workspace is; `why` says why it is the one at hand."""
+    return {
+        "type": "workspace",
+        "name": info.name,
+        "folder": str(info.path),
+        "registered": registered,
+        "why": why,
+        "description": info.description,
+        "environments": [
+            {
+                "environment": known.name,
+                "protection": info.protection_of(known.name).value,
+                "description": known.description,
+            }
+            for known in info.environments
+        ],
+        "labels": dict(info.labels),
+        "protection": info.protection.value,
+        "read_only": info.read_only,
+        "allow_paths": [str(path) for path in info.allow_paths],
+        "allow_env": list(info.allow_env),
+        "trusted": trusted,
     }

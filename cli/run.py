@@ -12,7 +12,7 @@ from cli.actor import actor
 from cli.environments import confirm_option, environment_option, tell_protection, typed_name
 from cli.exits import Exit
 from cli.launch import owner, perform, reader
-from cli.options import batch_arguments, follow_options, workspace_folder, workspace_option
+from cli.options import batch_arguments, changed_folder, follow_options, workspace_option
 from cli.terminal import confirm, interactive, say
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def run(
 
     asked = PlanRequest(batch, params, limit, environment=environment)
     request = RunRequest(asked, actor(), alongside, confirm=typed)
-    return perform(_run(workspace_folder(), request, how, ask=not yes and interactive(), wait=wait))
+    return perform(_run(changed_folder(), request, how, ask=not yes and interactive(), wait=wait))
 
 
 async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, wait: bool) -> Exit:

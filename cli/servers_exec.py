@@ -21,7 +21,7 @@ from cli.complete import complete_selectors
 from cli.environments import confirm_option, environment_option, tell_protection, typed_name
 from cli.exits import Exit
 from cli.launch import owner, perform
-from cli.options import follow_options, workspace_folder, workspace_option
+from cli.options import changed_folder, follow_options, workspace_option
 from cli.selectors import as_selector
 from cli.terminal import confirm, interactive, say
 
@@ -81,7 +81,7 @@ def exec_command(
     from core.engine.api import PlanRequest, RunRequest
 
     asked = RunRequest(PlanRequest("", environment=environment), actor(), alongside, confirm=typed)
-    return perform(_exec(workspace_folder(), selector, document, asked, how, ask=not yes and interactive()))
+    return perform(_exec(changed_folder(), selector, document, asked, how, ask=not yes and interactive()))
 
 
 async def _exec(

@@ -14,6 +14,7 @@ from core.batch.targets import check_targets
 from core.engine.api import HostKey, PlanRequest
 from core.engine.blobs import Blobs
 from core.engine.planner import Planned, make_plan
+from core.engine.reach import may_name_programs, ssh_settings
 from core.errors import InputError, NotPossible, ServersUnreachable
 from core.files import private_folder
 from core.inventory import Inventory
@@ -79,12 +80,9 @@ class Catalogue:
         """The host key that a server presents now. Raises ServersUnreachable."""
         from core.engine.executor import Unreachable
         from core.ssh.pool import fetch_host_key
-        from core.ssh.settings import SshSettings
 
         try:
-            shown = await fetch_host_key(
-                await self.server(name), SshSettings(known_hosts=self._workspace.known_hosts)
-            )
+            shown = await fetch_host_key(await self.server(name), ssh_settings(self._workspace))
         except Unreachable as error:
             raise ServersUnreachable(f"{name} cannot be reached: {error.why}", hint=error.hint) from error
         return HostKey(name, shown.address, shown.port, shown.key, shown.fingerprint, shown.known_as)
@@ -156,7 +154,7 @@ class Catalogue:
                 await self._load_beside_inventory(request.batch)
             raise
         servers = await self.server_list()
-        users, warnings = await asyncio.to_thread(_reached, servers)
+        users, warnings = await asyncio.to_thread(_reached, servers, self._workspace)
         return await asyncio.to_thread(
             make_plan,
             loaded,
@@ -225,15 +223,23 @@ def _infos(servers: Sequence[Server], holds: Mapping[str, int]) -> list[ServerIn
     return infos
 
 
-def _reached(servers: Sequence[Server]) -> tuple[dict[str, str], list[str]]:
-    """Users by server, and warnings about ssh_config options that are not honoured."""
+def _reached(servers: Sequence[Server], workspace: Workspace) -> tuple[dict[str, str], list[str]]:
+    """Users by server, and warnings about what of ssh_config is not honoured, and which programs are not run."""
     from core.ssh.options import resolve
+    from core.ssh.programs import foreign_program
 
     users: dict[str, str] = {}
     warnings: dict[str, int] = {}
+    trusted: bool | None = None
     for server in servers:
         reached = resolve(server)
         users[server.name] = reached.user
         for option in reached.ignored:
             warnings[option] = warnings.get(option, 0) + 1
+        program = foreign_program(reached)
+        if program:
+            trusted = may_name_programs(workspace) if trusted is None else trusted
+            if not trusted:
+                told = f"{program} is not run before `windlass workspace trust`"
+                warnings[told] = warnings.get(told, 0) + 1
     return users, [f"{told} ({count} server{'s' if count > 1 else ''})" for told, count in warnings.items()]
