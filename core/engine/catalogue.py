@@ -15,7 +15,7 @@ from core.engine.api import HostKey, PlanRequest
 from core.engine.blobs import Blobs
 from core.engine.planner import Planned, make_plan
 from core.engine.reach import may_name_programs, ssh_settings
-from core.errors import InputError, NotPossible, ServersUnreachable
+from core.errors import Fault, InputError, NotPossible, ServersUnreachable
 from core.files import private_folder
 from core.inventory import Inventory
 from core.model.views import BatchInfo, ParamInfo, ServerInfo
@@ -122,9 +122,11 @@ class Catalogue:
         infos = []
         for path in sorted(self._workspace.batches_dir.glob("*.yaml")):
             try:
-                loaded = load_batch_file(path)
+                # By its path, so that a link that leads out of the workspace is refused and not read.
+                loaded = load_batch_file(self.batch_path(str(path)))
             except InputError as error:
-                infos.append(BatchInfo(path.stem, str(path), "", 0, faults=error.faults))
+                faults = error.faults or (Fault(str(path), 0, 0, error.message, error.hint),)
+                infos.append(BatchInfo(path.stem, str(path), "", 0, faults=faults))
                 continue
             batch = loaded.batch
             params = tuple(
