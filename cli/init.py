@@ -24,13 +24,14 @@ def init(folder: Path, template: str) -> Exit:
 
     A folder with anything in it is refused. It is yours: programs that it names are trusted.
     """
-    from core.workspace.folder import Workspace
     from core.workspace.template import create_workspace
-    from core.workspace.trust import trust
+    from core.workspace.trust import trust_own
 
     made = create_workspace(folder, template)
-    trust(Workspace.load(folder))
+    untrusted = trust_own(folder)
     for name in made:
         out(clean(str(folder / name)))
+    if untrusted:
+        note(clean(f"it is not trusted: {untrusted}"))
     note(f"a workspace: `cd {folder}`, then `windlass validate`, `windlass servers list` or `windlass`")
     return Exit.OK

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
 from core.engine.protection import check_changeable, check_sound, name_for_rollback, protect
-from core.errors import CursorGone, InputError, WindlassError, WorkspaceOwned
+from core.errors import CursorGone, Fault, InputError, WindlassError, WorkspaceOwned
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
@@ -33,6 +33,7 @@ from core.model.views import (
     WorkspaceInfo,
 )
 from core.store.reader import StoreReader
+from core.workspace.find import SETTINGS_FILE
 from core.workspace.folder import Workspace
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class ReadingEngine:
             last_seq=await self._reader.last_seq(),
             incarnation=await self._reader.incarnation(),
             notices=self._notices(),
-            faults=self._workspace.broken.faults if self._workspace.broken else (),
+            faults=self._faults(),
             environments=tuple(
                 EnvironmentInfo(
                     environment.name,
@@ -81,6 +82,12 @@ class ReadingEngine:
             protection=self._workspace.protection.value,
             read_only=self._workspace.read_only,
         )
+
+    def _faults(self) -> tuple[Fault, ...]:
+        broken = self._workspace.broken
+        if broken is None:
+            return ()
+        return broken.faults or (Fault(SETTINGS_FILE, 0, 0, broken.message, broken.hint),)
 
     def _notices(self) -> tuple[str, ...]:
         """What an operator must know of this opening."""

@@ -8,7 +8,6 @@ modes in the archive say nothing of the machine it was made on.
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import re
 import stat
@@ -29,7 +28,8 @@ MAX_BYTES = 2 * 1024**3
 
 SECRETS = "secrets"
 NEVER = frozenset({STATE_DIR, ".git"})
-HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 1024 * 1024
+"""How much of a file is looked at for what may not leave."""
 _PRIVATE = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|AGE-SECRET-KEY-1|PuTTY-User-Key-File-")
 _ENCRYPTED = re.compile(rb"age-encryption\.org/v1|-----BEGIN AGE ENCRYPTED FILE-----")
 _PUBLIC_NAME = re.compile(r".*\.pub|recipients(\.txt)?|\.gitignore|README(\.md)?")
@@ -98,16 +98,7 @@ def _write(root: Path, archive: tarfile.TarFile, done: Exported, own: Sequence[P
             entry.type, entry.mode, entry.linkname = tarfile.SYMTYPE, 0o777, os.readlink(path)
             archive.addfile(entry)
         else:
-            content = _content(root, name, done)
-            if content is None:
-                continue
-            entry.mode = 0o755 if status.st_mode & 0o100 else 0o644
-            entry.size = len(content)
-            done.files += 1
-            done.size_bytes += entry.size
-            if done.size_bytes > MAX_BYTES:
-                raise InputError(f"{root} holds more than {MAX_BYTES >> 20} MiB: that is too much to export")
-            archive.addfile(entry, io.BytesIO(content))
+            _add_file(root, entry, archive, done)
 
 
 def _names(root: Path, folder: str, done: Exported) -> Iterator[str]:
@@ -146,19 +137,33 @@ def _refuse_link(root: Path, path: Path) -> str:
     return ""
 
 
-def _content(root: Path, name: str, done: Exported) -> bytes | None:
-    """The bytes of a file; None, with why in `done`, where it may not leave."""
+def _add_file(root: Path, entry: tarfile.TarInfo, archive: tarfile.TarFile, done: Exported) -> None:
+    """Adds a file; one that may not leave is noted in `done` instead. Raises OSError, InputError."""
     try:
-        with open_inside(root / name, (root,)) as file:
-            content = file.read(MAX_BYTES + 1)
+        opened = open_inside(root / entry.name, (root,))
     except OutsideError as error:
-        done.left_out[name] = str(error)
-        return None
-    if _PRIVATE.search(content[:HEAD_BYTES]):
-        done.left_out[name] = "it holds a private key"
-        return None
-    parts = PurePosixPath(name)
-    if parts.parts[0] == SECRETS and not (_PUBLIC_NAME.fullmatch(parts.name) or _ENCRYPTED.search(content)):
-        done.left_out[name] = "it is a secret that is not encrypted"
-        return None
-    return content
+        done.left_out[entry.name] = str(error)
+        return
+    with opened as file:
+        why = _refuse_content(entry.name, file.read(HEAD_BYTES))
+        if why:
+            done.left_out[entry.name] = why
+            return
+        file.seek(0)
+        status = os.fstat(file.fileno())
+        entry.mode, entry.size = 0o755 if status.st_mode & 0o100 else 0o644, status.st_size
+        done.files += 1
+        done.size_bytes += entry.size
+        if done.size_bytes > MAX_BYTES:
+            raise InputError(f"{root} holds more than {MAX_BYTES >> 20} MiB: that is too much to export")
+        archive.addfile(entry, file)
+
+
+def _refuse_content(name: str, head: bytes) -> str:
+    """Why a file may not leave, by its name and beginning; "" where it may."""
+    if _PRIVATE.search(head):
+        return "it holds a private key"
+    path = PurePosixPath(name)
+    if path.parts[0] == SECRETS and not (_PUBLIC_NAME.fullmatch(path.name) or _ENCRYPTED.search(head)):
+        return "it is a secret that is not encrypted"
+    return ""

@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from core.errors import NotTrusted
+from core.errors import InputError, NotTrusted
 from core.store.incarnation import Identity, identity
 from core.workspace.folder import Workspace
 from core.workspace.userfiles import UserFile
@@ -40,6 +41,15 @@ def trust(workspace: Workspace) -> None:
         known = _known(data)
         known[str(workspace.path.resolve())] = {**asdict(identity(state)), "since": round(time.time())}
         data["workspaces"] = known
+
+
+def trust_own(path: Path) -> str:
+    """Trusts a workspace that its user has just made; why that did not work, or "": it is no reason to fail."""
+    try:
+        trust(Workspace.load(path))
+    except InputError as error:
+        return error.message
+    return ""
 
 
 def untrust(workspace: Workspace) -> bool:

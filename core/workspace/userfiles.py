@@ -62,7 +62,10 @@ class UserFile:
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError as error:
+                raise self._unreadable(error.strerror or str(error), "locked") from error
             data = {"format": 1, **self.read()}
             yield data
             content = json.dumps(data, indent=2, sort_keys=True) + "\n"

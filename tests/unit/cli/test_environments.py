@@ -104,3 +104,11 @@ def test_validate_checks_every_environment(windlass: Windlass, lab: Lab) -> None
     lab.batch("steps: {one: {run: \"{{ 1 if run.environment == 'dev' else server.labels.zone }}\"}}")
     answer = windlass("validate")
     assert answer.status == 2 and answer.out.count("zone is not defined") == 1
+
+
+def test_a_workspace_file_that_cannot_be_read_is_a_fault(windlass: Windlass, lab: Lab) -> None:
+    assert windlass("run", "work", "-e", "dev").status == 0
+    (lab.path / "workspace.yaml").write_bytes(b"name: caf\xe9\n")
+    answer = windlass("validate")
+    assert (answer.status, answer.out.count("is not UTF-8")) == (2, 1)
+    assert windlass("runs", "list").status == 0

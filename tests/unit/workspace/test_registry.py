@@ -15,7 +15,7 @@ from core.workspace import registry
 from core.workspace.find import choose_workspace, find_workspace
 from core.workspace.folder import Workspace
 from core.workspace.trust import FILE as TRUSTED
-from core.workspace.trust import check_trusted, is_trusted, trust, untrust
+from core.workspace.trust import check_trusted, is_trusted, trust, trust_own, untrust
 from tests.unit.workspace.test_find import make
 
 
@@ -161,3 +161,11 @@ def test_trust_of_a_strange_file_grants_nothing(tmp_path: Path) -> None:
         content = {"format": 1, "workspaces": {str(workspace.path): entry}}
         TRUSTED.path.write_text(json.dumps(content))
         assert not is_trusted(workspace)
+
+
+def test_where_the_users_own_folder_cannot_be_written(tmp_path: Path) -> None:
+    workspace = Workspace.load(make(tmp_path / "shop"))
+    (tmp_path / "data").write_text("a file is in the way")
+    assert "cannot be read" in trust_own(workspace.path)
+    with pytest.raises(InputError):
+        registry.add("shop", workspace.path)
