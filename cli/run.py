@@ -61,7 +61,7 @@ async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, 
     if not wait:
         async with owner(folder) as engine:
             return await start(engine, request, how, ask=ask)
-    from core.errors import NotPossible, WorkspaceOwned
+    from core.errors import NotPossible, ReadOnlyWorkspace, WorkspaceOwned
 
     told = ""
     while True:
@@ -70,6 +70,8 @@ async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, 
                 if request.alongside or not (await engine.plan(request.plan)).held:
                     return await start(engine, request, how, ask=ask)
                 raise NotPossible("the servers are held by another run")
+        except ReadOnlyWorkspace:
+            raise  # no waiting changes that
         except (WorkspaceOwned, NotPossible) as error:
             if error.message != told:
                 told = error.message

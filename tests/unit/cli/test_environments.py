@@ -85,6 +85,7 @@ def test_a_read_only_workspace(windlass: Windlass, lab: Lab) -> None:
     (lab.path / "workspace.yaml").write_text(SHOP + "read_only: true\n")
     answer = windlass("run", "work", "-e", "dev")
     assert answer.status == 2 and "is read-only" in answer.err
+    assert windlass("run", "work", "-e", "dev", "--wait").status == 2  # no waiting changes that
     assert windlass("servers", "start").status == 2
     assert windlass("plan", "work", "-e", "dev").status == 0
 
