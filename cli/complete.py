@@ -145,3 +145,29 @@ def complete_selectors(ctx: click.Context, param: click.Parameter, incomplete: s
         return [_item(text, told) for text, told in found.items()]
 
     return _quietly(lambda: _starting(_ask(selectors), incomplete))
+
+
+def complete_environments(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Environments that the workspace declares."""
+
+    def find() -> list[CompletionItem]:
+        from cli.options import workspace_folder
+        from core.workspace.folder import Workspace
+
+        found = Workspace.load(workspace_folder()).environments
+        return _starting([_item(known.name, known.description) for known in found], incomplete)
+
+    return _quietly(find)
+
+
+def complete_workspaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of registered workspaces."""
+
+    def find() -> list[CompletionItem]:
+        from core.workspace.registry import entries
+
+        return _starting([_item(entry.name, str(entry.path)) for entry in entries()], incomplete)
+
+    return _quietly(find)

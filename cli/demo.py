@@ -58,12 +58,14 @@ def _usual_folder() -> Path:
 def _make(folder: Path) -> None:
     from core.workspace.folder import STATE_DIR, Workspace
     from core.workspace.template import create_workspace
+    from core.workspace.trust import trust_own
 
     if (folder / "workspace.yaml").exists():
         Workspace.load(folder)
         return
     create_workspace(folder, "demo")
     (folder / STATE_DIR / MARK).touch(mode=0o600)
+    trust_own(folder)
     say(f"made the demo's workspace in {folder}")
 
 

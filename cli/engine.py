@@ -12,7 +12,7 @@ from cli.actor import actor
 from cli.exits import Exit
 from cli.launch import perform, reader
 from cli.lazy import Lazy, LazyGroup
-from cli.options import command, json_option, workspace_folder, workspace_option
+from cli.options import changed_folder, command, json_option, workspace_option
 from cli.terminal import clean, confirm, emit, interactive, note, out, say
 from cli.words import duration, stamp
 
@@ -99,7 +99,7 @@ async def _take_over(yes: bool, as_json: bool) -> Exit:
     from core.processes import process_state
     from core.workspace.folder import Workspace
 
-    workspace = Workspace.load(workspace_folder())
+    workspace = Workspace.open(changed_folder())
     owner = find_holder(workspace.state_dir)
     runs = await _executing()
     say(

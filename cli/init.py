@@ -22,12 +22,16 @@ from cli.terminal import clean, note, out
 def init(folder: Path, template: str) -> Exit:
     """Make a workspace in a new or an empty folder.
 
-    A folder with anything in it is refused.
+    A folder with anything in it is refused. It is yours: programs that it names are trusted.
     """
     from core.workspace.template import create_workspace
+    from core.workspace.trust import trust_own
 
     made = create_workspace(folder, template)
+    untrusted = trust_own(folder)
     for name in made:
         out(clean(str(folder / name)))
+    if untrusted:
+        note(clean(f"it is not trusted: {untrusted}"))
     note(f"a workspace: `cd {folder}`, then `windlass validate`, `windlass servers list` or `windlass`")
     return Exit.OK

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         TaskInfo,
         WorkspaceInfo,
     )
+    from core.workspace.folder import Workspace
+    from core.workspace.registry import Entry
 
 Form = dict[str, Any]
 
@@ -75,6 +77,8 @@ def run(info: RunInfo) -> Form:
         "undo_counts": counts(info.undo_counts),
         "params": plain(info.params),
         "parent": info.parent,
+        "environment": info.environment,
+        "protection": info.protection,
         "last_seq": info.last_seq,
     }
 
@@ -276,6 +280,10 @@ def plan(info: Plan) -> Form:
         "irreversible": list(info.irreversible),
         "warnings": list(info.warnings),
         "held": dict(info.held),
+        "environment": info.environment,
+        "protection": info.protection,
+        "confirm": info.confirm,
+        "confirm_why": list(info.confirm_why),
     }
 
 
@@ -307,4 +315,41 @@ def take_over(owner: OwnerInfo, waited_s: float, runs: Sequence[int]) -> Form:
         "since": moment(owner.since),
         "waited_s": round(waited_s, 3),
         "runs": list(runs),
+    }
+
+
+def workspace_name(info: Entry) -> Form:
+    """A registered workspace."""
+    return {
+        "type": "workspace_name",
+        "name": info.name,
+        "folder": str(info.path),
+        "in_use": info.active,
+        "there": info.there,
+    }
+
+
+def workspace(info: Workspace, registered: str, trusted: bool, why: str) -> Form:
+    """What a workspace is; `why` says why it is the one at hand."""
+    return {
+        "type": "workspace",
+        "name": info.name,
+        "folder": str(info.path),
+        "registered": registered,
+        "why": why,
+        "description": info.description,
+        "environments": [
+            {
+                "environment": known.name,
+                "protection": info.protection_of(known.name).value,
+                "description": known.description,
+            }
+            for known in info.environments
+        ],
+        "labels": dict(info.labels),
+        "protection": info.protection.value,
+        "read_only": info.read_only,
+        "allow_paths": [str(path) for path in info.allow_paths],
+        "allow_env": list(info.allow_env),
+        "trusted": trusted,
     }

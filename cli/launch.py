@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cli.actor import actor
-from cli.options import workspace_folder
+from cli.options import changed_folder, workspace_folder
 from cli.terminal import clean, paint, say
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def owner(folder: Path | None = None) -> AsyncIterator[Engine]:
     """
     from core.engine.open import open_engine
 
-    engine = await open_engine(workspace_folder() if folder is None else folder, actor=actor())
+    engine = await open_engine(changed_folder() if folder is None else folder, actor=actor())
     try:
         for notice in (await engine.workspace()).notices:
             say(f"{paint('warning:', 'warning', sys.stderr)} {clean(notice)}")

@@ -15,7 +15,7 @@ import click
 from cli import terminal
 from cli.exits import Exit
 from cli.lazy import Lazy, LazyGroup
-from cli.options import GIVEN, workspace_option
+from cli.options import GIVEN, TOLD, workspace_option
 from cli.version import __version__
 
 PROGRAM = "windlass"
@@ -33,6 +33,9 @@ TABLE = {
     "servers": Lazy("cli.servers:servers", "List, show, start, stop, reach and trust servers.", "Work"),
     "engine": Lazy(
         "cli.engine:engine", "Show who owns the workspace; take it over from one that hangs.", "Work"
+    ),
+    "workspace": Lazy(
+        "cli.workspace:workspace", "Register, choose, export, import and trust workspaces.", "More"
     ),
     "schema": Lazy("cli.schema:schema", "Print the JSON Schema of batch documents.", "More"),
     "completion": Lazy("cli.completion:completion", "Print the completion script of a shell.", "More"),
@@ -69,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     GIVEN.clear()
+    TOLD.clear()
     try:
         status = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()

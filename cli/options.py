@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+TOLD: set[Path] = set()
+"""Workspaces of which this process has told why it took them."""
 GIVEN: dict[str, str] = {}
 """What `-w` said ("workspace"), for the whole of this process: a report of an error needs it after the command."""
 
@@ -28,12 +30,13 @@ def workspace_option(function: F) -> F:
     return click.option(
         "-w",
         "--workspace",
-        metavar="DIR",
+        metavar="DIR|NAME",
         type=click.Path(file_okay=False),
         expose_value=False,
         is_eager=True,
         callback=_remember,
-        help="The workspace; else WINDLASS_WORKSPACE, else the nearest folder upward with a workspace.yaml.",
+        help="The workspace, a folder or a registered name; else WINDLASS_WORKSPACE, else the nearest folder "
+        "upward with a workspace.yaml, else the one of `windlass workspace use`.",
     )(function)
 
 
@@ -47,6 +50,19 @@ def workspace_folder() -> Path:
     from core.workspace.find import find_workspace
 
     return find_workspace(GIVEN.get("workspace"))
+
+
+def changed_folder() -> Path:
+    """As `workspace_folder`, for a command that changes something: tells which it is where that is not plain."""
+    from core.workspace.find import choose_workspace
+
+    chosen = choose_workspace(GIVEN.get("workspace"))
+    if chosen.why and chosen.path not in TOLD:
+        from cli.terminal import clean, note
+
+        TOLD.add(chosen.path)
+        note(clean(f"workspace {chosen.path}: {chosen.why}"))
+    return chosen.path
 
 
 def command(*words: str) -> str:

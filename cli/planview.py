@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from cli.terminal import Cell, clean, table
+from cli.terminal import Cell, clean, paint, table
 from cli.words import listed, plural
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ def headline(plan: Plan) -> str:
     return clean(f"{plan.batch}: {plural(len(plan.steps), 'step')}, {plural(plan.tasks, 'task')} on {where}")
 
 
+def place(plan: Plan) -> str:
+    """Where it runs: the name to type, else the environment."""
+    return plan.confirm or plan.environment or "this workspace"
+
+
 def notices(plan: Plan) -> list[str]:
     """What a person should know before it starts: irreversible steps, servers in use, warnings."""
     lines = []
@@ -28,13 +34,20 @@ def notices(plan: Plan) -> list[str]:
     for number in sorted(set(plan.held.values())):
         names = [name for name, run in plan.held.items() if run == number]
         lines.append(f"held by run {number}: {listed(names)}")
+    if plan.confirm:
+        lines.append(f"starting it needs {plan.confirm} typed: {'; '.join(plan.confirm_why)}")
     lines += [f"warning: {warning}" for warning in plan.warnings]
     return [clean(line) for line in lines]
 
 
 def whole(plan: Plan) -> list[str]:
     """The plan with every step."""
-    lines = [headline(plan)]
+    lines = []
+    if plan.protection == "production":
+        lines.append(f"{paint('PRODUCTION', 'error', sys.stdout)}: {clean(place(plan))}")
+    lines.append(headline(plan))
+    if plan.environment:
+        lines.append(clean(f"environment: {plan.environment} (protection {plan.protection})"))
     if plan.params:
         shown = ", ".join(f"{name}={value!r}" for name, value in plan.params.items())
         lines.append(clean(f"parameters: {shown}"))

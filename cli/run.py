@@ -9,9 +9,10 @@ import click
 
 from cli import planview
 from cli.actor import actor
+from cli.environments import confirm_option, environment_option, tell_protection, typed_name
 from cli.exits import Exit
 from cli.launch import owner, perform, reader
-from cli.options import batch_arguments, follow_options, workspace_folder, workspace_option
+from cli.options import batch_arguments, changed_folder, follow_options, workspace_option
 from cli.terminal import confirm, interactive, say
 
 if TYPE_CHECKING:
@@ -25,37 +26,42 @@ POLL_S = 0.5
 
 @click.command()
 @batch_arguments
+@environment_option
 @follow_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
 @click.option("--alongside", is_flag=True, help="Start although another open run holds some of the servers.")
 @click.option("--wait", is_flag=True, help="Wait until no other engine and no other run is in the way.")
+@confirm_option
 @workspace_option
 def run(
     batch: str,
     params: dict[str, str],
     limit: str,
+    environment: str,
     how: Following,
     yes: bool,
     alongside: bool,
     wait: bool,
+    typed: str,
 ) -> Exit:
     """Run a batch and follow it.
 
     BATCH is a name (batches/NAME.yaml) or a path. The first Ctrl-C (or SIGTERM, SIGHUP) starts no further
     task, lets those in flight end and leaves the run resumable; the second stops at once. Without a terminal
-    it asks nothing.
+    it asks nothing; where production needs its name typed, --confirm gives it.
     """
     from core.engine.api import PlanRequest, RunRequest
 
-    request = RunRequest(PlanRequest(batch, params, limit), actor(), alongside)
-    return perform(_run(workspace_folder(), request, how, ask=not yes and interactive(), wait=wait))
+    asked = PlanRequest(batch, params, limit, environment=environment)
+    request = RunRequest(asked, actor(), alongside, confirm=typed)
+    return perform(_run(changed_folder(), request, how, ask=not yes and interactive(), wait=wait))
 
 
 async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, wait: bool) -> Exit:
     if not wait:
         async with owner(folder) as engine:
             return await start(engine, request, how, ask=ask)
-    from core.errors import NotPossible, WorkspaceOwned
+    from core.errors import NotPossible, ReadOnlyWorkspace, WorkspaceOwned
 
     told = ""
     while True:
@@ -64,6 +70,8 @@ async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, 
                 if request.alongside or not (await engine.plan(request.plan)).held:
                     return await start(engine, request, how, ask=ask)
                 raise NotPossible("the servers are held by another run")
+        except ReadOnlyWorkspace:
+            raise  # no waiting changes that
         except (WorkspaceOwned, NotPossible) as error:
             if error.message != told:
                 told = error.message
@@ -91,11 +99,14 @@ async def start(engine: Engine, request: RunRequest, how: Following, *, ask: boo
 
     plan = await engine.plan(request.plan)
     check_limit(plan, request.plan.limit)
+    tell_protection(planview.place(plan), plan.protection)
     say(planview.headline(plan))
     for line in planview.notices(plan):
         say(line)
-    if ask and not confirm("Start this run?"):
+    why = f"needs its name: {'; '.join(plan.confirm_why)}"
+    typed = typed_name(plan.confirm, why, request.confirm)
+    if ask and not plan.confirm and not confirm("Start this run?"):
         say("nothing was started")
         return Exit.NEEDS_PERSON
-    asked = replace(request, digest=plan.digest)
+    asked = replace(request, digest=plan.digest, confirm=typed)
     return await act_and_follow(engine, lambda: engine.start(asked), how)

@@ -9,6 +9,7 @@ import click
 
 from cli.actor import actor
 from cli.complete import complete_runs, complete_steps
+from cli.environments import confirm_option, tell_protection, typed_name
 from cli.exits import Exit, status_of
 from cli.launch import owner, perform
 from cli.options import follow_options, selector_option, workspace_option
@@ -182,21 +183,22 @@ async def _end(
 @selector_option("Only these servers.")
 @reason_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
+@confirm_option
 @follow_options
 @workspace_option
 def rollback(
-    run: int | None, steps: Sequence[str], limit: str, reason: str, yes: bool, how: Following
+    run: int | None, steps: Sequence[str], limit: str, reason: str, yes: bool, typed: str, how: Following
 ) -> Exit:
     """Undo what a run did, in reverse order.
 
     It covers each task of which an attempt was handed over, whatever came of it; steps without an undo stay as
     they are. Without RUN it is the newest run that is open or did not end well.
     """
-    return perform(_rollback(run, list(steps), limit, reason, yes, how))
+    return perform(_rollback(run, list(steps), limit, reason, yes, typed, how))
 
 
 async def _rollback(
-    number: int | None, steps: list[str], limit: str, reason: str, yes: bool, how: Following
+    number: int | None, steps: list[str], limit: str, reason: str, yes: bool, typed: str, how: Following
 ) -> Exit:
     from cli.choose import pick, undoable
     from cli.follow import act_and_follow
@@ -206,12 +208,17 @@ async def _rollback(
         kept = [step.name for step in await engine.steps(run.number) if step.irreversible]
         if kept:
             say(f"irreversible, stays as it is: {', '.join(kept)}")
-        if not yes and interactive() and not confirm(f"Roll back run {run.number}?"):
+        if run.confirm:
+            tell_protection(run.confirm, "production")
+            typed = typed_name(run.confirm, "a rollback takes back what was done: it needs the name", typed)
+        elif not yes and interactive() and not confirm(f"Roll back run {run.number}?"):
             say("nothing was changed")
             return Exit.NEEDS_PERSON
 
         async def act() -> RunInfo:
-            return await engine.roll_back(run.number, actor=actor(), steps=steps, limit=limit, reason=reason)
+            return await engine.roll_back(
+                run.number, actor=actor(), steps=steps, limit=limit, reason=reason, confirm=typed
+            )
 
         return await act_and_follow(engine, act, how)
 

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cli import doubts, jsonforms
+from cli.environments import PRODUCTION
 from cli.options import command
 from cli.summary import can_undo, headline, next_steps, tail
 from cli.terminal import Cell, ascii_only, clean, emit, note, out, paint, say, signed, table
@@ -80,6 +81,9 @@ def _head(run: RunInfo) -> None:
         out("owner:   none: the engine that executed it has ended; it can be resumed")
     if run.parent is not None:
         out(f"parent:  run {run.parent}")
+    if run.environment or run.protection == PRODUCTION:
+        told = paint(run.protection, "error", sys.stdout) if run.protection == PRODUCTION else run.protection
+        out(f"environ: {clean(run.environment) or 'none'} (protection {told})")
     if run.params:
         out(f"params:  {clean(', '.join(f'{name}={value!r}' for name, value in run.params.items()))}")
     out(f"batch:   {clean(short_path(run.path))}")

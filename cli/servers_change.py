@@ -10,7 +10,7 @@ from cli.actor import actor
 from cli.complete import complete_servers
 from cli.exits import Exit
 from cli.launch import perform, reader
-from cli.options import command, workspace_option
+from cli.options import changed_folder, command, workspace_option
 from cli.terminal import clean, confirm, interactive, note, out, say
 
 
@@ -26,7 +26,7 @@ def start(names: Sequence[str]) -> Exit:
 
 
 async def _start(names: Sequence[str]) -> Exit:
-    async with reader() as engine:
+    async with reader(changed_folder()) as engine:
         for name in await engine.start_servers(names):
             out(clean(name))
     return Exit.OK
@@ -44,7 +44,7 @@ def stop(names: Sequence[str]) -> Exit:
 
 
 async def _stop(names: Sequence[str]) -> Exit:
-    async with reader() as engine:
+    async with reader(changed_folder()) as engine:
         stopped = await engine.stop_servers(names)
     for name in stopped:
         out(clean(name))
@@ -71,7 +71,7 @@ def trust(name: str, fingerprint: str | None) -> Exit:
 async def _trust(name: str, fingerprint: str | None) -> Exit:
     from core.errors import NeedsPerson, NotPossible
 
-    async with reader() as engine:
+    async with reader(changed_folder()) as engine:
         key = await engine.host_key(name)
         say(f"{clean(name)} ({clean(key.address)}, port {key.port}) shows {clean(key.fingerprint)}")
         if fingerprint is not None and fingerprint != key.fingerprint:

@@ -18,14 +18,16 @@ import click
 
 from cli.actor import actor
 from cli.complete import complete_selectors
+from cli.environments import confirm_option, environment_option, tell_protection, typed_name
 from cli.exits import Exit
 from cli.launch import owner, perform
-from cli.options import follow_options, workspace_folder, workspace_option
+from cli.options import changed_folder, follow_options, workspace_option
 from cli.selectors import as_selector
 from cli.terminal import confirm, interactive, say
 
 if TYPE_CHECKING:
     from cli.follow import Following
+    from core.engine.api import RunRequest
 
 KEPT = 50
 STEP = "command"
@@ -47,6 +49,8 @@ _OPENING = re.compile(r"\{[{%#]")
 @click.option("--sudo", is_flag=True, help="As root.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
 @click.option("--alongside", is_flag=True, help="Also on servers that another open run holds.")
+@environment_option
+@confirm_option
 @follow_options
 @workspace_option
 def exec_command(
@@ -57,6 +61,8 @@ def exec_command(
     sudo: bool,
     yes: bool,
     alongside: bool,
+    environment: str,
+    typed: str,
     how: Following,
 ) -> Exit:
     """Run a command on servers, as a recorded run.
@@ -72,17 +78,19 @@ def exec_command(
     text = words[0] if len(words) == 1 else shlex.join(words)
     document = adhoc_batch(as_selector(selector), text, parallel=parallel, timeout=timeout, sudo=sudo)
     how.exec_lines = True
-    return perform(
-        _exec(workspace_folder(), selector, document, how, ask=not yes and interactive(), alongside=alongside)
-    )
+    from core.engine.api import PlanRequest, RunRequest
+
+    asked = RunRequest(PlanRequest("", environment=environment), actor(), alongside, confirm=typed)
+    return perform(_exec(changed_folder(), selector, document, asked, how, ask=not yes and interactive()))
 
 
 async def _exec(
-    folder: Path, selector: str, document: str, how: Following, *, ask: bool, alongside: bool
+    folder: Path, selector: str, document: str, asked: RunRequest, how: Following, *, ask: bool
 ) -> Exit:
+    from dataclasses import replace
+
     from cli.follow import act_and_follow
     from cli.selectors import choose, nothing_matches
-    from core.engine.api import PlanRequest, RunRequest
     from core.errors import InputError
     from core.workspace.folder import Workspace
 
@@ -91,7 +99,7 @@ async def _exec(
         if not choose(servers, selector):
             raise nothing_matches(servers, selector)
         path = _write(Workspace.load(folder).make_state_dir() / "adhoc", document)
-        request = PlanRequest(str(path))
+        request = replace(asked.plan, batch=str(path))
         try:
             plan = await engine.plan(request)
         except InputError as error:
@@ -101,14 +109,16 @@ async def _exec(
             # The document is ours: its lines mean nothing to who typed the command.
             told = dict.fromkeys(fault.message for fault in error.faults)
             raise InputError("; ".join(told), hint=error.faults[0].hint) from error
-        if ask:
+        tell_protection(plan.confirm or plan.environment, plan.protection)
+        typed = typed_name(plan.confirm, f"needs its name: {'; '.join(plan.confirm_why)}", asked.confirm)
+        if ask and not plan.confirm:
             names = " ".join(plan.servers)
             if not confirm(f"Run it on {len(plan.servers)} servers ({names[:200]})?"):
                 say("nothing was started")
                 path.unlink()
                 return Exit.NEEDS_PERSON
-        asked = RunRequest(request, actor(), alongside, plan.digest)
-        return await act_and_follow(engine, lambda: engine.start(asked), how)
+        final = replace(asked, plan=request, digest=plan.digest, confirm=typed)
+        return await act_and_follow(engine, lambda: engine.start(final), how)
 
 
 def adhoc_batch(selector: str, command: str, *, parallel: int, timeout: str | None, sudo: bool) -> str:

@@ -29,6 +29,7 @@ def ssh(name: str, command: Sequence[str]) -> int:
     It uses the same address, user, keys and trusted host keys as runs do, and ends with ssh's exit status. Nothing
     of it is recorded: `windlass servers exec` is.
     """
+    from core.engine.reach import may_name_programs
     from core.errors import NotPossible
     from core.ssh.interactive import interactive_argv
     from core.workspace.folder import Workspace
@@ -39,7 +40,8 @@ def ssh(name: str, command: Sequence[str]) -> int:
         command = command[1:]
     if server.state == "stopped":
         raise NotPossible(f"{name} is stopped", hint=f"start it: {as_command('servers', 'start', name)}")
-    with interactive_argv(server, workspace.known_hosts, command) as argv:
+    trusted = may_name_programs(workspace)
+    with interactive_argv(server, workspace.known_hosts, command, foreign_programs=trusted) as argv:
         child = subprocess.Popen(argv)
         # ssh answers the keys itself; what the terminal sends to the whole group must not end us before it.
         kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}

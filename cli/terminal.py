@@ -34,10 +34,15 @@ def interactive() -> bool:
 
 def confirm(question: str) -> bool:
     """Asks on stderr; anything but yes is no. Raises KeyboardInterrupt for Ctrl-C and for a closed input."""
+    return ask(f"{question} [y/N]: ").lower() in {"y", "yes"}
+
+
+def ask(question: str) -> str:
+    """Asks on stderr for a line, without the spaces around it. Raises KeyboardInterrupt as `confirm` does."""
     # An event loop would only note the signal and leave the question standing.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        sys.stderr.write(f"{question} [y/N]: ")
+        sys.stderr.write(question)
         sys.stderr.flush()
         _wait_for_line()
         answer = sys.stdin.readline()
@@ -46,7 +51,7 @@ def confirm(question: str) -> bool:
     if not answer:
         say()
         raise KeyboardInterrupt
-    return answer.strip().lower() in {"y", "yes"}
+    return answer.strip()
 
 
 def _wait_for_line() -> None:

@@ -44,9 +44,17 @@ async def _validate(batches: Sequence[str], as_json: bool) -> Exit:
     checked: list[str] = []
     try:
         async with reader(folder) as engine:
+            info = await engine.workspace()
+            faults += info.faults
             servers = await _servers(engine, faults)
             checked = await _batches(
-                engine, folder, batches, faults, plan=servers is not None, empty=servers == 0
+                engine,
+                folder,
+                batches,
+                faults,
+                environments=[known.name for known in info.environments] or [""],
+                plan=servers is not None and not info.faults,
+                empty=servers == 0,
             )
     except InputError as error:  # workspace.yaml itself, or a batch that is not there
         if not error.faults:
@@ -77,7 +85,14 @@ async def _servers(engine: Engine, faults: list[Fault]) -> int | None:
 
 
 async def _batches(
-    engine: Engine, folder: Path, names: Sequence[str], faults: list[Fault], *, plan: bool, empty: bool
+    engine: Engine,
+    folder: Path,
+    names: Sequence[str],
+    faults: list[Fault],
+    *,
+    environments: Sequence[str],
+    plan: bool,
+    empty: bool,
 ) -> list[str]:
     """Checks batches and returns which; where the servers have faults plans would only repeat them.
 
@@ -99,16 +114,19 @@ async def _batches(
                 f"{batch.name}: not planned, it needs {listed([f'--param {name}=VALUE' for name in required])}"
             )
         elif plan:
-            await _plan(engine, path, faults, empty=empty)
+            for environment in environments:
+                found: list[Fault] = []
+                await _plan(engine, path, environment, found, empty=empty)
+                faults += [fault for fault in found if fault not in faults]
     return paths
 
 
-async def _plan(engine: Engine, path: str, faults: list[Fault], *, empty: bool) -> None:
+async def _plan(engine: Engine, path: str, environment: str, faults: list[Fault], *, empty: bool) -> None:
     from core.engine.api import PlanRequest
     from core.errors import InputError
 
     try:
-        for warning in (await engine.plan(PlanRequest(path))).warnings:
+        for warning in (await engine.plan(PlanRequest(path, environment=environment))).warnings:
             note(clean(f"{Path(path).name}: {warning}"))
     except InputError as error:
         if empty and not error.faults:

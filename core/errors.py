@@ -2,10 +2,14 @@
 
     WindlassError                     exit status
     ├── InputError                    2    bad input: documents, options, names; carries every fault
+    │   └── WorkspaceNewer            2    the workspace was made by a newer Windlass
     ├── WorkspaceOwned                3    another engine holds the lease; names the owner
     ├── NeedsPerson                   4    a decision, a confirmation, an unknown host key
+    │   └── ConfirmationNeeded        4    a protected environment: its name must be typed
     ├── ServersUnreachable            6    servers (or the engine) cannot be reached
     ├── NotPossible                   2    the run is in no state for this action; says why
+    │   ├── ReadOnlyWorkspace         2    the workspace says `read_only: true`
+    │   └── NotTrusted                2    a program named by a workspace that its user does not trust
     ├── CursorGone                    2    a position in the event log of another incarnation
     ├── StoreError                    70   the database: newer, corrupt, locked, fenced
     │   ├── StoreNewer, StoreCorrupt  2
@@ -68,6 +72,10 @@ class InputError(WindlassError):
         return "\n".join(lines)
 
 
+class WorkspaceNewer(InputError):
+    """`workspace.yaml` has a format that this Windlass does not know."""
+
+
 class WorkspaceOwned(WindlassError):
     """Another engine owns the workspace; the message names pid, user, host and since when."""
 
@@ -80,6 +88,14 @@ class NeedsPerson(WindlassError):
     exit_status = 4
 
 
+class ConfirmationNeeded(NeedsPerson):
+    """A protected environment: what was asked needs `name` typed. Nothing was changed."""
+
+    def __init__(self, message: str, *, name: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
+
+
 class ServersUnreachable(WindlassError):
     """Servers, or the engine, cannot be reached, and nothing else is wrong."""
 
@@ -90,6 +106,14 @@ class NotPossible(WindlassError):
     """The action does not fit the state of the run, task or server; nothing was changed."""
 
     exit_status = 2
+
+
+class ReadOnlyWorkspace(NotPossible):
+    """The workspace is declared read-only: only pausing and cancelling are possible."""
+
+
+class NotTrusted(NotPossible):
+    """A workspace names a program to run, and who runs Windlass does not trust that workspace."""
 
 
 class CursorGone(WindlassError):

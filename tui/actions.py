@@ -10,6 +10,8 @@ from core.model.views import RunInfo, TaskInfo, WorkspaceInfo
 from tui.doubts import doubts, is_doubtful
 
 CHANGING = frozenset({"pause", "retry", "decide", "cancel", "roll_back", "start", "resume", "trust"})
+STILL_POSSIBLE = frozenset({"pause", "cancel"})
+"""What a workspace that says `read_only: true` still lets a person do."""
 
 
 def why_not_owned(workspace: WorkspaceInfo | None) -> str:

@@ -22,6 +22,11 @@ def plan_lines(plan: Plan, description: str, look: Look, width: int) -> list[Spa
     """The plan at a width in cells; steps in order, with what they wait for below their names."""
     clean = look.text
     lines: list[Spans] = []
+    if plan.protection == "production":
+        place = plan.confirm or plan.environment or "this workspace"
+        lines += [[("PRODUCTION", "bold error"), (": ", ""), (clean(place), "bold")], []]
+    elif plan.environment:
+        lines += [[("environment ", "muted"), (clean(plan.environment), "bold")], []]
     if description:
         lines += [[(clean(description), "")], []]
     lines += [_totals(plan, look), []]
@@ -35,6 +40,9 @@ def plan_lines(plan: Plan, description: str, look: Look, width: int) -> list[Spa
     if plan.irreversible:
         steps = words.listed(list(plan.irreversible), most=8)
         lines.append([("! ", "bold warning"), (clean(f"cannot be undone: {steps}"), "warning")])
+    if plan.confirm:
+        told = f"starting it needs {plan.confirm} typed: {'; '.join(plan.confirm_why)}"
+        lines.append([("! ", "bold error"), (clean(told), "error")])
     if len(lines) and lines[-1]:
         lines.append([])
     for step in plan.steps:

@@ -54,9 +54,12 @@ def figures(run: RunInfo, look: Look, pace: words.Pace | None = None) -> Spans:
 def state_line(run: RunInfo, look: Look) -> tuple[Spans, Spans]:
     """The state of the run in words with what went wrong, and the keys that matter next."""
     sign = run_sign(run.state, interrupted=run.interrupted)
-    spans: list[Span] = [
+    spans: list[Span] = []
+    if run.protection == "production":
+        spans += [("PRODUCTION ", "bold error"), (f"{look.text(run.environment)}  ".lstrip(), "bold")]
+    spans.append(
         (sign.text(ascii_only=look.ascii_only), f"bold {sign.role}" if sign.role != "muted" else "bold")
-    ]
+    )
     told = _told(run)
     if told:
         spans.append((f": {look.text(told)}", ""))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.engine.api import Engine
 from core.model.views import WorkspaceInfo
-from tui.actions import why_not_owned
+from tui.actions import STILL_POSSIBLE, why_not_owned
 
 
 @dataclass(slots=True)
@@ -23,6 +23,14 @@ class Session:
     def read_only(self) -> str:
         """Why nothing can be changed from here; "" when it can."""
         return self.lost or why_not_owned(self.workspace)
+
+    def refused(self, action: str) -> str:
+        """Why an action that changes something is not possible from here at all; "" when it may be."""
+        if self.read_only:
+            return self.read_only
+        if self.workspace is not None and self.workspace.read_only and action not in STILL_POSSIBLE:
+            return "this workspace is read-only: runs can be paused and cancelled, nothing else is changed"
+        return ""
 
     def command(self, *words: str) -> str:
         """A command line that does the same from any folder: `windlass runs show 41 -w /srv/lab`."""

@@ -158,9 +158,10 @@ class Register(Model):
     sensitive: bool = Field(False, description="kept encrypted and never shown")
 
 
-def _inside(source: str) -> str:
-    if source.startswith(("/", "~")) or ".." in source.split("/") or "\\" in source:
-        raise ValueError(f"{source[:80]!r} must be a path inside the workspace, without ..")
+def _source(source: str) -> str:
+    """Where it leads, and whether the workspace allows that, is seen when it is planned."""
+    if source.startswith("~") or "\\" in source:
+        raise ValueError(f"{source[:80]!r} must be a path from the workspace, or a whole one")
     return source
 
 
@@ -173,7 +174,7 @@ def _file(target: str) -> str:
 class UploadSpec(Model):
     """A file of the workspace, placed on each server atomically."""
 
-    source: Annotated[str, AfterValidator(_inside)] = Field(
+    source: Annotated[str, AfterValidator(_source)] = Field(
         alias="from", min_length=1, description="path relative to the workspace, never out of it"
     )
     target: Annotated[str, AfterValidator(_file)] = Field(

@@ -2,7 +2,8 @@
 
 Requests are frozen and carry who asks (`actor`); answers are the views of `core.model.views`. Every
 change of a run is durable before the method returns. Errors are those of `core.errors`; nothing else
-is raised on purpose.
+is raised on purpose. In a workspace that says `read_only: true` every method that changes something raises
+ReadOnlyWorkspace, but `pause` and `cancel`.
 
 Runs are named by number. `follow` is how a face stays current: it yields every event after a sequence
 number, in order, without a gap, for ever; a face that was too slow simply reads from the log.
@@ -40,26 +41,30 @@ class PlanRequest:
     """What to plan: `batch` is a name (`batches/NAME.yaml`) or a path; `limit` a selector that narrows it.
 
     `params` given as strings are read by the type that the batch declares. `connect` asks every server
-    how commands run there; else the plan says what the last session with each was told.
+    how commands run there; else the plan says what the last session with each was told. `environment` names one
+    that the workspace declares; "" is the only one, or none where none is declared.
     """
 
     batch: str
     params: Mapping[str, Any] = field(default_factory=dict)
     limit: str = ""
     connect: bool = False
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """A plan to carry out. `alongside` starts although another open run holds some of the servers.
 
-    `digest`, when given, is that of the plan the person saw: a batch changed since is refused.
+    `digest`, when given, is that of the plan the person saw: a batch changed since is refused. `confirm` is what
+    the person typed where the plan asks for a name (`Plan.confirm`).
     """
 
     plan: PlanRequest
     actor: str
     alongside: bool = False
     digest: str = ""
+    confirm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,8 @@ class Engine(Protocol):
     async def start(self, request: RunRequest) -> RunInfo:
         """Plans, stores the snapshot and starts executing; returns at once, with the run durable.
 
-        Raises InputError, NotPossible (servers held by another run, named), WorkspaceOwned.
+        Raises InputError, NotPossible (servers held by another run, named), WorkspaceOwned, ConfirmationNeeded
+        (a protected environment whose name was not typed).
         """
         ...
 
@@ -160,8 +166,13 @@ class Engine(Protocol):
         steps: Sequence[str] = (),
         limit: str = "",
         reason: str = "",
+        confirm: str = "",
     ) -> RunInfo:
-        """Undoes what the run did, in reverse order; begins when nothing of it runs. Raises NotPossible."""
+        """Undoes what the run did, in reverse order; begins when nothing of it runs.
+
+        `confirm` is what the person typed where the run asks for a name (`RunInfo.confirm`). Raises NotPossible,
+        ConfirmationNeeded.
+        """
         ...
 
     async def wait(self, run: int) -> RunInfo:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from core.errors import InputError
+from core.workspace.inside import open_inside
 
 COPY_LIMIT_BYTES = 64 * 1024 * 1024
 PIECE_BYTES = 1024 * 1024
@@ -20,7 +23,7 @@ PIECE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """A file as it was when the run was planned. `path` is relative to the workspace."""
+    """A file as it was when the run was planned. `path` is relative to the workspace, or absolute."""
 
     path: str
     digest: str
@@ -29,23 +32,32 @@ class FileRef:
 
 
 class Blobs:
-    """The folder `.windlass/blobs` (0700); every file in it is 0600 and never changed."""
+    """The folder `.windlass/blobs` (0700); every file in it is 0600 and never changed.
 
-    def __init__(self, folder: Path, workspace: Path) -> None:
+    Files are read from the workspace, and from the folders of `also` where it allows some.
+    """
+
+    def __init__(self, folder: Path, workspace: Path, also: Sequence[Path] = ()) -> None:
         self._folder = folder
         self._workspace = workspace
+        self._roots = (workspace, *also)
+
+    def open(self, path: str) -> BinaryIO:
+        """A file that a batch names, to read. Raises OutsideError, OSError."""
+        return open_inside(self._workspace / path, self._roots)
 
     def describe(self, path: str) -> FileRef:
-        """The digest and size of a workspace file, without keeping a copy. Raises OSError."""
-        digest, size = _digest(self._workspace / path)
+        """The digest and size of such a file, without keeping a copy. Raises OSError."""
+        with self.open(path) as file:
+            digest, size = _digest(file)
         return FileRef(path, digest, size, copied=False)
 
     def keep(self, path: str) -> FileRef:
-        """Copies a workspace file (up to the limit) and says what was kept. Raises OSError."""
-        source = self._workspace / path
-        if source.stat().st_size > COPY_LIMIT_BYTES:
+        """Copies such a file (up to the limit) and says what was kept. Raises OSError."""
+        with self.open(path) as file:
+            content = file.read(COPY_LIMIT_BYTES + 1)
+        if len(content) > COPY_LIMIT_BYTES:
             return self.describe(path)
-        content = source.read_bytes()
         return FileRef(path, self.keep_bytes(content), len(content), copied=True)
 
     def keep_bytes(self, content: bytes) -> str:
@@ -81,7 +93,8 @@ class Blobs:
             )
         source = self._workspace / file.path
         try:
-            digest, _ = _digest(source)
+            with self.open(file.path) as opened:
+                digest, _ = _digest(opened)
         except OSError as error:
             raise InputError(f"{file.path} cannot be read any more: {error.strerror or error}") from error
         if digest != file.digest:
@@ -96,11 +109,10 @@ class Blobs:
         return self._folder / digest
 
 
-def _digest(path: Path) -> tuple[str, int]:
+def _digest(file: BinaryIO) -> tuple[str, int]:
     """sha256 and size of a file, read piece by piece."""
     digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            digest.update(piece)
-            size += len(piece)
+    while piece := file.read(PIECE_BYTES):
+        digest.update(piece)
+        size += len(piece)
     return digest.hexdigest(), size

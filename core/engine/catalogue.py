@@ -14,7 +14,8 @@ from core.batch.targets import check_targets
 from core.engine.api import HostKey, PlanRequest
 from core.engine.blobs import Blobs
 from core.engine.planner import Planned, make_plan
-from core.errors import InputError, NotPossible, ServersUnreachable
+from core.engine.reach import may_name_programs, ssh_settings
+from core.errors import Fault, InputError, NotPossible, ServersUnreachable
 from core.files import private_folder
 from core.inventory import Inventory
 from core.model.views import BatchInfo, ParamInfo, ServerInfo
@@ -29,7 +30,7 @@ class Catalogue:
         self._workspace = workspace
         self._inventory: Inventory | None = None
         self._users: dict[str, str] = {}
-        self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path)
+        self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path, workspace.allow_paths)
 
     # ------------------------------------------------------------ servers
 
@@ -79,12 +80,9 @@ class Catalogue:
         """The host key that a server presents now. Raises ServersUnreachable."""
         from core.engine.executor import Unreachable
         from core.ssh.pool import fetch_host_key
-        from core.ssh.settings import SshSettings
 
         try:
-            shown = await fetch_host_key(
-                await self.server(name), SshSettings(known_hosts=self._workspace.known_hosts)
-            )
+            shown = await fetch_host_key(await self.server(name), ssh_settings(self._workspace))
         except Unreachable as error:
             raise ServersUnreachable(f"{name} cannot be reached: {error.why}", hint=error.hint) from error
         return HostKey(name, shown.address, shown.port, shown.key, shown.fingerprint, shown.known_as)
@@ -124,9 +122,11 @@ class Catalogue:
         infos = []
         for path in sorted(self._workspace.batches_dir.glob("*.yaml")):
             try:
-                loaded = load_batch_file(path)
+                # By its path, so that a link that leads out of the workspace is refused and not read.
+                loaded = load_batch_file(self.batch_path(str(path)))
             except InputError as error:
-                infos.append(BatchInfo(path.stem, str(path), "", 0, faults=error.faults))
+                faults = error.faults or (Fault(str(path), 0, 0, error.message, error.hint),)
+                infos.append(BatchInfo(path.stem, str(path), "", 0, faults=faults))
                 continue
             batch = loaded.batch
             params = tuple(
@@ -156,7 +156,7 @@ class Catalogue:
                 await self._load_beside_inventory(request.batch)
             raise
         servers = await self.server_list()
-        users, warnings = await asyncio.to_thread(_reached, servers)
+        users, warnings = await asyncio.to_thread(_reached, servers, self._workspace)
         return await asyncio.to_thread(
             make_plan,
             loaded,
@@ -164,7 +164,7 @@ class Catalogue:
             servers,
             users,
             self.blobs,
-            self._workspace.path,
+            self._workspace,
             keep_files=keep_files,
             held=held,
             warnings=warnings,
@@ -225,15 +225,23 @@ def _infos(servers: Sequence[Server], holds: Mapping[str, int]) -> list[ServerIn
     return infos
 
 
-def _reached(servers: Sequence[Server]) -> tuple[dict[str, str], list[str]]:
-    """Users by server, and warnings about ssh_config options that are not honoured."""
+def _reached(servers: Sequence[Server], workspace: Workspace) -> tuple[dict[str, str], list[str]]:
+    """Users by server, and warnings about what of ssh_config is not honoured, and which programs are not run."""
     from core.ssh.options import resolve
+    from core.ssh.programs import foreign_program
 
     users: dict[str, str] = {}
     warnings: dict[str, int] = {}
+    trusted: bool | None = None
     for server in servers:
         reached = resolve(server)
         users[server.name] = reached.user
         for option in reached.ignored:
             warnings[option] = warnings.get(option, 0) + 1
+        program = foreign_program(reached)
+        if program:
+            trusted = may_name_programs(workspace) if trusted is None else trusted
+            if not trusted:
+                told = f"{program} is not run before `windlass workspace trust`"
+                warnings[told] = warnings.get(told, 0) + 1
     return users, [f"{told} ({count} server{'s' if count > 1 else ''})" for told, count in warnings.items()]

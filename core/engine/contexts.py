@@ -1,4 +1,5 @@
-"""What templates may use: parameters, the server, the run, the step, and what earlier tasks registered.
+"""What templates may use: parameters, the server, the run, the step, what earlier tasks registered,
+and the environment variables that the workspace allows.
 
 Everything here is plain data, built once for a run and shared: a task's context costs one small dict.
 What servers printed is only ever a value, never a template.
@@ -35,9 +36,12 @@ class Contexts:
         number: int,
         run_id: str,
         batch: str,
+        environment: str = "",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self._params = dict(params)
-        self._run = {"number": number, "id": run_id, "batch": batch}
+        self._env = dict(env or {})
+        self._run = {"number": number, "id": run_id, "batch": batch, "environment": environment}
         self._servers: dict[str, dict[str, Any]] = {}
         self._registered: dict[str, dict[str, Any]] = {}
         for server in servers:
@@ -57,6 +61,7 @@ class Contexts:
             "registered": self._registered[server],
             "run": self._run,
             "step": {"name": step, "attempt": attempt},
+            "env": self._env,
         }
 
     def register(self, server: str, name: str, value: Mapping[str, Any]) -> None:

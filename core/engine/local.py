@@ -21,6 +21,7 @@ from core.engine.book import Book, TaskRecord
 from core.engine.bus import Bus, BusClosed, Lagged
 from core.engine.executor import Executor
 from core.engine.lease import Lease
+from core.engine.protection import check_changeable, check_plan, check_rollback, check_sound
 from core.engine.reading import PAGE_EVENTS, ReadingEngine
 from core.errors import DiskFull, NotPossible, WindlassError
 from core.model import events
@@ -72,7 +73,7 @@ class LocalEngine(ReadingEngine):
         self._store = store
         self._lease = lease
         self._executor_factory = executor_factory
-        self._blobs = Blobs(workspace.state_dir / "blobs", workspace.path)
+        self._blobs = Blobs(workspace.state_dir / "blobs", workspace.path, workspace.allow_paths)
         self._bus = Bus()
         self._runs: dict[int, Run] = {}
         self._jobs: dict[int, asyncio.Task[None]] = {}
@@ -115,6 +116,8 @@ class LocalEngine(ReadingEngine):
 
     async def start(self, request: RunRequest) -> RunInfo:
         """See Engine.start."""
+        check_changeable(self._workspace)
+        check_sound(self._workspace)
         catalogue = await self.catalogue()
         async with self._starting:
             self._check_open()
@@ -126,13 +129,17 @@ class LocalEngine(ReadingEngine):
                     "its text, parameters, servers or files have changed",
                     hint="look at the plan again, then start it",
                 )
+            plan = await self._protected(planned)
+            check_plan(plan, request.confirm)
             if not request.alongside:
                 catalogue.find_refused(held, planned.plan.servers)
-            run = await self._create(planned, request)
+            run = await self._create(planned, request, plan.protection)
         self._spawn(run)
         return await self.run(run.book.number)
 
-    async def _create(self, planned: Planned, request: RunRequest, parent: int | None = None) -> Run:
+    async def _create(
+        self, planned: Planned, request: RunRequest, protection: str, parent: int | None = None
+    ) -> Run:
         from core.engine import recovery
         from core.engine.run import Run
         from core.engine.work import summary
@@ -158,6 +165,8 @@ class LocalEngine(ReadingEngine):
                 batch_text=snapshot.loaded.text,
                 digest=snapshot.loaded.digest,
                 document=snapshot.to_document(),
+                environment=plan.environment,
+                protection=protection,
             ),
             [
                 NewStep(
@@ -186,6 +195,7 @@ class LocalEngine(ReadingEngine):
                 "tasks": plan.tasks,
                 "servers": len(plan.servers),
                 "parent": parent,
+                "environment": plan.environment,
             },
         )
         await self._store.commit(tx)
@@ -206,6 +216,7 @@ class LocalEngine(ReadingEngine):
 
     async def resume(self, run: int, *, actor: str) -> RunInfo:
         """See Engine.resume."""
+        check_changeable(self._workspace)
         self._check_open()
         loaded = await self._load(run)
         await self._catch_up(loaded)
@@ -222,6 +233,7 @@ class LocalEngine(ReadingEngine):
         self, run: int, *, actor: str, tasks: Sequence[TaskKey] = (), accept_risk: bool = False
     ) -> RunInfo:
         """See Engine.retry."""
+        check_changeable(self._workspace)
         self._check_open()
         loaded = await self._load(run)
         await self._finish_job(run, loaded)
@@ -236,6 +248,7 @@ class LocalEngine(ReadingEngine):
         self, run: int, task: TaskKey, decision: Decision, *, actor: str, reason: str
     ) -> RunInfo:
         """See Engine.decide."""
+        check_changeable(self._workspace)
         loaded = await self._load(run)
         live = run in self._jobs
         await loaded.decide(task, decision, actor, reason)
@@ -246,9 +259,18 @@ class LocalEngine(ReadingEngine):
         return await self.run(run)
 
     async def roll_back(
-        self, run: int, *, actor: str, steps: Sequence[str] = (), limit: str = "", reason: str = ""
+        self,
+        run: int,
+        *,
+        actor: str,
+        steps: Sequence[str] = (),
+        limit: str = "",
+        reason: str = "",
+        confirm: str = "",
     ) -> RunInfo:
         """See Engine.roll_back."""
+        check_changeable(self._workspace)
+        check_rollback(self._workspace, await self.run(run), confirm)
         self._check_open()
         loaded = await self._load(run)
         servers: set[str] | None = None
@@ -444,7 +466,7 @@ class LocalEngine(ReadingEngine):
 
     def _notices(self) -> tuple[str, ...]:
         full = "the disk of this workspace is full: nothing starts until some of it is free"
-        return (*self._store.notices, *([full] if self._full else []))
+        return (*super()._notices(), *self._store.notices, *([full] if self._full else []))
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

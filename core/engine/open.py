@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.engine.lease import read_owner
+from core.engine.reach import ssh_settings
 from core.engine.reading import ReadingEngine
 from core.store.reader import StoreReader
 from core.workspace.folder import Workspace
@@ -36,7 +37,7 @@ async def open_engine(path: Path, *, actor: str, executor_factory: ExecutorFacto
     from core.store.store import Store
 
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
-    workspace = Workspace.load(path)
+    workspace = Workspace.open(path)
     lease = Lease.acquire(workspace.state_dir)
     try:
         store = await Store.open(workspace.database)
@@ -60,7 +61,7 @@ async def open_engine(path: Path, *, actor: str, executor_factory: ExecutorFacto
 
 async def open_reader(path: Path) -> Engine:
     """Opens a workspace to read, whoever owns it. Raises InputError, StoreError."""
-    workspace = Workspace.load(path)
+    workspace = Workspace.open(path)
     reader = await StoreReader.open(workspace.database)
     return ReadingEngine(workspace, reader, partial(read_owner, workspace.state_dir))
 
@@ -69,8 +70,7 @@ def ssh_executor(scope: RunScope) -> Executor:
     """Runs attempts over SSH, and HTTP waits in the engine."""
     from core.engine.local_work import LocalExecutor, RoutingExecutor
     from core.ssh.executor import SshExecutor
-    from core.ssh.settings import SshSettings
 
-    settings = SshSettings(known_hosts=scope.workspace.known_hosts)
+    settings = ssh_settings(scope.workspace)
     servers = SshExecutor(settings, run_id=scope.run_id, folders_over=scope.folders_over)
     return RoutingExecutor(servers, LocalExecutor())

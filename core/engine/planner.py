@@ -8,9 +8,9 @@ come at once, each with file, line and column.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from core.batch.load import LoadedBatch
@@ -28,6 +28,9 @@ from core.errors import Fault, InputError
 from core.model.ids import ENGINE_SERVER
 from core.model.views import Plan, PlannedStep
 from core.template import TemplateFault, TextTemplate, compile_condition, compile_text
+from core.workspace.find import SETTINGS_FILE
+from core.workspace.folder import Workspace
+from core.workspace.inside import OutsideError
 from providers.base import Server, ServerState
 
 SHOWN_FAULTS_PER_FIELD = 3
@@ -69,7 +72,7 @@ def make_plan(
     inventory: Sequence[Server],
     users: Mapping[str, str],
     blobs: Blobs,
-    workspace: Path,
+    workspace: Workspace,
     *,
     keep_files: bool,
     held: Mapping[str, int] | None = None,
@@ -79,6 +82,7 @@ def make_plan(
 
     Raises InputError with every fault.
     """
+    environment = workspace.environment(request.environment).name
     faults = _Faults(loaded)
     params = resolve_params(loaded.batch, request.params, loaded.file)
     limit = parse_selector(request.limit) if request.limit else None
@@ -95,6 +99,7 @@ def make_plan(
             f"{loaded.file}: no step has a server to run on",
             hint="`windlass servers list` shows the inventory; check the batch's `on` and --limit",
         )
+    env = {name: os.environ[name] for name in workspace.allow_env if name in os.environ}
     contexts = Contexts(
         params=params,
         servers=servers.values(),
@@ -102,12 +107,14 @@ def make_plan(
         number=0,
         run_id="0" * 32,
         batch=loaded.batch.name,
+        environment=environment,
+        env=env,
     )
     files = _files(faults, targets, contexts, blobs, workspace, keep_files=keep_files)
     _render(faults, targets, contexts)
     _sudo_uploads(faults)
     faults.check()
-    snapshot = Snapshot(loaded, params, servers, targets, files, dict(users))
+    snapshot = Snapshot(loaded, params, servers, targets, files, dict(users), environment, env)
     return Planned(_describe(snapshot, told, held or {}), snapshot)
 
 
@@ -146,12 +153,11 @@ def _files(
     targets: Mapping[str, Sequence[str]],
     contexts: Contexts,
     blobs: Blobs,
-    workspace: Path,
+    workspace: Workspace,
     *,
     keep_files: bool,
 ) -> dict[str, FileRef]:
     files: dict[str, FileRef] = {}
-    root = workspace.resolve()
     for name, step in faults.loaded.batch.steps.items():
         if step.upload is None:
             continue
@@ -174,21 +180,24 @@ def _files(
         for source in sorted(sources):
             if source in files:
                 continue
-            real = (root / source).resolve()
-            if not real.is_relative_to(root) or "\0" in source:
-                faults.add(path, f"{source} leads out of the workspace")
-                continue
             try:
-                if not real.is_file():
-                    faults.add(path, f"{source} is no file in the workspace ({workspace})")
-                    continue
                 files[source] = blobs.keep(source) if keep_files else blobs.describe(source)
                 if step.upload.template:
-                    compile_text(real.read_text("utf-8"))
+                    with blobs.open(source) as file:
+                        compile_text(file.read().decode())
+            except OutsideError:
+                faults.add(
+                    path,
+                    f"{source} leads out of the workspace",
+                    f"copy it into the workspace, or name its folder in `allow_paths` of {SETTINGS_FILE}",
+                )
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                faults.add(path, f"{source} is no file in the workspace ({workspace.path})")
             except TemplateFault as error:
                 faults.found.append(Fault(source, error.line, error.column, error.message))
             except (OSError, UnicodeError) as error:
-                faults.add(path, f"{source} cannot be read: {error}")
+                told = (error.strerror if isinstance(error, OSError) else "") or error
+                faults.add(path, f"{source} cannot be read: {told}")
     return files
 
 
@@ -293,12 +302,15 @@ def _describe(snapshot: Snapshot, warnings: Sequence[str], held: Mapping[str, in
         irreversible=tuple(step.name for step in steps if step.undo == "irreversible"),
         warnings=tuple(warnings),
         held={name: held[name] for name in held if name in snapshot.servers},
+        environment=snapshot.environment,
     )
 
 
 def plan_digest(snapshot: Snapshot) -> str:
-    """What a person saw, as one digest: the text, the parameters, the targets and the files."""
+    """What a person saw, as one digest: the text, the parameters, the targets, the files, the environment."""
     seen: list[Any] = [
+        snapshot.environment,
+        sorted(snapshot.env.items()),
         snapshot.loaded.digest,
         sorted((name, repr(value)) for name, value in snapshot.params.items()),
         [(step, list(names)) for step, names in snapshot.targets.items()],

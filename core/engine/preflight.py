@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from core.engine.executor import Unreachable
+from core.engine.reach import ssh_settings
 from core.model.ids import new_run_id
 from core.store.evidence import known_servers
 from core.store.reader import StoreReader
@@ -30,9 +31,8 @@ async def asked(
 ) -> list[str]:
     """What the servers say now: how commands run there, whether sudo lets us, and who does not answer."""
     from core.ssh.executor import SshExecutor
-    from core.ssh.settings import SshSettings
 
-    executor = SshExecutor(SshSettings(known_hosts=workspace.known_hosts), run_id=new_run_id())
+    executor = SshExecutor(ssh_settings(workspace), run_id=new_run_id())
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def look(server: Server) -> tuple[str, ...]:

@@ -13,13 +13,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
-from core.errors import CursorGone, InputError, WindlassError, WorkspaceOwned
+from core.engine.protection import check_changeable, check_sound, name_for_rollback, protect
+from core.errors import CursorGone, Fault, InputError, WindlassError, WorkspaceOwned
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
 from core.model.views import (
     AttemptInfo,
     BatchInfo,
+    EnvironmentInfo,
     Explanation,
     OutputPage,
     OwnerInfo,
@@ -31,10 +33,12 @@ from core.model.views import (
     WorkspaceInfo,
 )
 from core.store.reader import StoreReader
+from core.workspace.find import SETTINGS_FILE
 from core.workspace.folder import Workspace
 
 if TYPE_CHECKING:
     from core.engine.catalogue import Catalogue
+    from core.engine.planner import Planned
 
 POLL_S = 0.2
 PAGE_EVENTS = 1000
@@ -66,11 +70,39 @@ class ReadingEngine:
             last_seq=await self._reader.last_seq(),
             incarnation=await self._reader.incarnation(),
             notices=self._notices(),
+            faults=self._faults(),
+            environments=tuple(
+                EnvironmentInfo(
+                    environment.name,
+                    self._workspace.protection_of(environment.name).value,
+                    environment.description,
+                )
+                for environment in self._workspace.environments
+            ),
+            protection=self._workspace.protection.value,
+            read_only=self._workspace.read_only,
         )
 
+    def _faults(self) -> tuple[Fault, ...]:
+        broken = self._workspace.broken
+        if broken is None:
+            return ()
+        return broken.faults or (Fault(SETTINGS_FILE, 0, 0, broken.message, broken.hint),)
+
     def _notices(self) -> tuple[str, ...]:
-        """What an operator must know of this opening; only an owner has any."""
-        return ()
+        """What an operator must know of this opening."""
+        if self._workspace.broken is None:
+            return ()
+        return (
+            f"{self._workspace.settings_file} is faulty: stored runs can be looked at and decided, nothing new is "
+            "planned before `windlass validate` finds nothing",
+        )
+
+    async def _protected(self, planned: Planned) -> Plan:
+        """The plan with what its environment asks for."""
+        plan = planned.plan
+        ran = await self._reader.has_run(planned.snapshot.loaded.digest, plan.environment)
+        return protect(self._workspace, plan, first=not ran)
 
     async def catalogue(self) -> Catalogue:
         """The inventory and batches of the workspace, read once."""
@@ -93,8 +125,9 @@ class ReadingEngine:
         """See Engine.plan."""
         from core.engine import preflight
 
+        check_sound(self._workspace)
         planned = await (await self.catalogue()).plan(request, held=await self._reader.holds())
-        plan, snapshot = planned.plan, planned.snapshot
+        plan, snapshot = await self._protected(planned), planned.snapshot
         if request.connect:
             users: dict[str, set[str]] = {}
             for name, step in snapshot.loaded.batch.steps.items():
@@ -244,6 +277,9 @@ class ReadingEngine:
             await asyncio.sleep(POLL_S)
 
     def _observed(self, run: RunInfo) -> RunInfo:
+        name = name_for_rollback(self._workspace, run)
+        if name:
+            run = replace(run, confirm=name)
         executing = run.state in (RunState.RUNNING, RunState.ROLLING_BACK)
         if executing and self._owner() is None:
             return replace(run, interrupted=True)
@@ -263,10 +299,12 @@ class ReadingEngine:
 
     async def start_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
         """See Engine.start_servers. Servers are the provider's: nobody's lease is needed."""
+        check_changeable(self._workspace)
         return await (await self.catalogue()).start_servers(names)
 
     async def stop_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
         """See Engine.stop_servers."""
+        check_changeable(self._workspace)
         busy = {run.number for run in await self.runs(states=[RunState.RUNNING, RunState.ROLLING_BACK])}
         held = {
             server: run
@@ -290,6 +328,7 @@ class ReadingEngine:
 
     async def trust(self, key: HostKey, *, actor: str) -> None:
         """See Engine.trust. known_hosts is written atomically: nobody's lease is needed."""
+        check_changeable(self._workspace)
         await (await self.catalogue()).trust(key)
 
     async def start(self, request: RunRequest) -> RunInfo:
@@ -321,7 +360,14 @@ class ReadingEngine:
         self._refuse()
 
     async def roll_back(
-        self, run: int, *, actor: str, steps: Sequence[str] = (), limit: str = "", reason: str = ""
+        self,
+        run: int,
+        *,
+        actor: str,
+        steps: Sequence[str] = (),
+        limit: str = "",
+        reason: str = "",
+        confirm: str = "",
     ) -> RunInfo:
         """Refused."""
         self._refuse()

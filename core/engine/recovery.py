@@ -37,6 +37,8 @@ def make_inputs(snapshot: Snapshot, blobs: Blobs, number: int, run_id: str) -> R
         number=number,
         run_id=run_id,
         batch=batch.name,
+        environment=snapshot.environment,
+        env=snapshot.env,
     )
     return RunInputs(batch, dict(snapshot.servers), contexts, dict(snapshot.files), blobs)
 

@@ -1,4 +1,5 @@
-"""What a run was made from: the batch text, parameters, resolved servers, targets and files.
+"""What a run was made from: the batch text, parameters, resolved servers, targets and files,
+the environment, and the environment variables that its templates may read.
 
 A resume reads nothing else (but addresses of servers that their provider says have moved). The
 document is JSON in the run's snapshot row; its form is versioned.
@@ -7,7 +8,7 @@ document is JSON in the run's snapshot row; its form is versioned.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ class Snapshot:
     targets: Mapping[str, Sequence[str]]
     files: Mapping[str, FileRef]
     users: Mapping[str, str]
+    environment: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def graph(self) -> Graph:
         """The expanded graph of the run."""
@@ -82,6 +85,8 @@ class Snapshot:
                 for name, ref in self.files.items()
             },
             "users": dict(self.users),
+            "environment": self.environment,
+            "env": dict(self.env),
         }
 
     @classmethod
@@ -103,6 +108,8 @@ class Snapshot:
                 for name, ref in document["files"].items()
             },
             users=document["users"],
+            environment=document.get("environment", ""),
+            env=document.get("env", {}),
         )
 
 

@@ -42,7 +42,7 @@ class WorkspaceInfo:
     """The workspace that an engine has open. `owned` is True when this engine may change its state.
 
     `notices` are sentences about this opening that an operator must see: what could not be trusted, what
-    was found to be a copy.
+    was found to be a copy. `faults` are those of `workspace.yaml`: nothing is planned before they are gone.
     """
 
     path: str
@@ -54,6 +54,18 @@ class WorkspaceInfo:
     incarnation: str
     faults: tuple[Fault, ...] = ()
     notices: tuple[str, ...] = ()
+    environments: tuple[EnvironmentInfo, ...] = ()
+    protection: str = "none"
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentInfo:
+    """An environment that the workspace declares; `protection` is "none" or "production"."""
+
+    name: str
+    protection: str
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,11 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do, before any side effect."""
+    """What a run would do, before any side effect.
+
+    `protection` is that of `environment` ("none" or "production"). Where `confirm` is not "" a person must type
+    it, for the reasons `confirm_why`; the engine starts nothing before.
+    """
 
     batch: str
     path: str
@@ -131,6 +147,10 @@ class Plan:
     irreversible: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     held: Mapping[str, int] = field(default_factory=dict)
+    environment: str = ""
+    protection: str = "none"
+    confirm: str = ""
+    confirm_why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +159,8 @@ class RunInfo:
 
     `interrupted` is True when the state says running and no engine holds the lease. `why` explains
     the state in words ("3 tasks in doubt"). `servers_failed` names servers that failed or were
-    unreachable, at most 20 of `failed_servers_count`.
+    unreachable, at most 20 of `failed_servers_count`. `protection` is that of its environment when it was
+    started; `confirm` is what must be typed before it is rolled back, "" where nothing must be.
     """
 
     number: int
@@ -160,6 +181,9 @@ class RunInfo:
     parent: int | None = None
     interrupted: bool = False
     last_seq: int = 0
+    environment: str = ""
+    protection: str = "none"
+    confirm: str = ""
 
     @property
     def ended_tasks(self) -> int:

@@ -12,23 +12,37 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from core.errors import InputError
+from core.errors import InputError, NotTrusted
 from core.files import write_atomically
 from core.ssh.options import Resolved, resolve
+from core.ssh.programs import named_by_others
 from providers.base import Server
 
 
 @contextlib.contextmanager
 def interactive_argv(
-    server: Server, known_hosts: Path | None, command: Sequence[str] = (), *, ssh: str = "ssh"
+    server: Server,
+    known_hosts: Path | None,
+    command: Sequence[str] = (),
+    *,
+    ssh: str = "ssh",
+    foreign_programs: bool = True,
 ) -> Iterator[list[str]]:
     """The argument list of `ssh` for the server; `known_hosts` is the workspace's own file.
 
-    Valid inside the context only. Raises InputError where OpenSSH is not installed or ssh_config is bad.
+    Valid inside the context only. Raises InputError where OpenSSH is not installed or ssh_config is bad, NotTrusted
+    where it would follow a file that is not the user's own and `foreign_programs` is false: ssh runs more of what such
+    a file names (`Match exec`, `LocalCommand`) than Windlass does.
     """
     program = shutil.which(ssh)
     if program is None:
         raise InputError("OpenSSH's client `ssh` is not installed", hint="install openssh-client")
+    if not foreign_programs and named_by_others(server.ssh):
+        raise NotTrusted(
+            f"{server.name}: ssh would run programs that {server.ssh.ssh_config} names, and the workspace that names "
+            "this file is not trusted",
+            hint="look at what it names, then: `windlass workspace trust`",
+        )
     resolved = resolve(server)
     if resolved.faults:
         raise InputError(f"{server.name}: ssh_config cannot be followed", faults=resolved.faults)

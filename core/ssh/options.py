@@ -83,6 +83,8 @@ class Resolved:
     keepalive_s: float | None
     keepalive_count: int | None
     set_env: Mapping[str, str]
+    proxy_command_file: str = ""
+    proxy_command_place: str = ""
 
     @property
     def known_as(self) -> str:
@@ -216,6 +218,8 @@ class _Resolver:
             keepalive_s=self._seconds("serveraliveinterval"),
             keepalive_count=self._number("serveralivecountmax", 0, 0, 1000) or None,
             set_env=self._set_env(),
+            proxy_command_file=self._file("proxycommand"),
+            proxy_command_place=self._place("proxycommand"),
             # Last, as every value above may add a fault.
             faults=tuple(self._faults),
             ignored=(*map(str, self._faults), *ignored_settings(found)),
@@ -225,6 +229,10 @@ class _Resolver:
 
     def _fault(self, setting: Setting, why: str) -> None:
         self._faults.append(Fault(setting.file, setting.line, 1, f"{setting.name} {setting.value}: {why}"))
+
+    def _file(self, name: str) -> str:
+        setting = self._found.first(name)
+        return setting.file if setting else ""
 
     def _place(self, name: str) -> str:
         setting = self._found.first(name)

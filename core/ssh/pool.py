@@ -22,6 +22,7 @@ from core.ssh.hostkeys import PresentedKey, Trust, fingerprint, one_line, trust_
 from core.ssh.keys import KeyRing, Tried
 from core.ssh.link import Link
 from core.ssh.options import Resolved, resolve, route
+from core.ssh.programs import foreign_program
 from core.ssh.settings import SshSettings
 from core.ssh.shared import Shared
 from providers.base import Server, SshTarget
@@ -153,7 +154,7 @@ class SshPool(Generic[T]):
 
     def _resolved(self, server: Server) -> Resolved:
         resolved = resolve(server)
-        _refuse_faults(resolved)
+        self._refuse(resolved)
         return resolved
 
     async def _connect(self, resolved: Resolved, trust: Trust) -> Link:
@@ -207,13 +208,23 @@ class SshPool(Generic[T]):
         link: Link | None = None
         way: tuple[str, ...] = ()
         for hop in hops:
-            _refuse_faults(hop)
+            self._refuse(hop)
             way = (*way, f"{hop.lookup} {hop.at}")
             shared = self._jumps.get(way)
             if shared is None or _useless(shared):
                 shared = self._jumps[way] = Shared(self._connect_jump(hop, link))
             link = await shared.wait()
         return link
+
+    def _refuse(self, resolved: Resolved) -> None:
+        """Raises Unreachable for what cannot be followed, and for programs that are not the user's own."""
+        _refuse_faults(resolved)
+        program = "" if self.settings.foreign_programs else foreign_program(resolved)
+        if program:
+            raise Unreachable(
+                f"{resolved.name}: {program} is not run: the workspace that names it is not trusted",
+                hint="look at what it names, then: `windlass workspace trust`",
+            )
 
     async def _connect_jump(self, hop: Resolved, through: Link | None) -> Link:
         trust = trust_of(hop, self.settings.known_hosts)

@@ -29,6 +29,7 @@ class SshSettings:
     look_first_s, look_most_s: the pauses between two looks at a command that runs, while it prints and when
         it is silent.
     record_bases: folders on a server in which records may be kept, in order, as shell words.
+    foreign_programs: whether a `ProxyCommand` is run that a workspace named, and not its user.
     supervise: whether commands are supervised where their server can.
     shell: the shell that evaluates commands on servers.
     """
@@ -56,5 +57,6 @@ class SshSettings:
         '"/var/tmp/windlass-$(id -u)"',
         '"/tmp/windlass-$(id -u)"',
     )
+    foreign_programs: bool = True
     supervise: bool = True
     shell: str = "/bin/sh"

@@ -161,7 +161,7 @@ class StoreReader:
             parameters.append(before)
         rows = await self.rows(
             "SELECT number, run_id, batch, path, state, asked, why, actor, created, ended, tasks, servers, "
-            f"params, parent FROM runs WHERE {where} ORDER BY number DESC LIMIT ?",
+            f"params, parent, environment, protection FROM runs WHERE {where} ORDER BY number DESC LIMIT ?",
             [*parameters, limit],
         )
         numbers = [row[0] for row in rows]
@@ -183,6 +183,8 @@ class StoreReader:
                 servers=row[11],
                 params=json.loads(row[12]),
                 parent=row[13],
+                environment=row[14],
+                protection=row[15],
                 counts=counts.get(row[0], {}),
                 undo_counts=undos.get(row[0], {}),
                 last_seq=last_seq.get(row[0], 0),
@@ -194,6 +196,14 @@ class StoreReader:
         """One run."""
         found = await self.runs(limit=1, before=number + 1)
         return found[0] if found and found[0].number == number else None
+
+    async def has_run(self, digest: str, environment: str) -> bool:
+        """Whether a batch text, by its digest, was ever started in an environment."""
+        found = await self._one(
+            "SELECT 1 FROM snapshots JOIN runs ON number = run WHERE digest = ? AND environment = ? LIMIT 1",
+            [digest, environment],
+        )
+        return found is not None
 
     async def run_columns(self, number: int) -> Mapping[str, Any]:
         """What only the engine needs of a run: `halted` and `undo_scope`."""

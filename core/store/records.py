@@ -25,6 +25,8 @@ class NewRun:
     batch_text: str
     digest: str
     document: Mapping[str, Any]
+    environment: str = ""
+    protection: str = "none"
 
 
 @dataclass(frozen=True, slots=True)

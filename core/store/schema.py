@@ -161,5 +161,11 @@ CREATE TABLE server_facts (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2)
+VERSION_3 = """
+ALTER TABLE runs ADD COLUMN environment TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN protection TEXT NOT NULL DEFAULT 'none';
+CREATE INDEX snapshots_by_digest ON snapshots (digest);
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3)
 VERSION = len(MIGRATIONS)

@@ -143,7 +143,7 @@ class Tx:
         self.many += (
             (
                 "INSERT INTO runs (number, run_id, batch, path, state, asked, actor, created, tasks, servers, "
-                "params, parent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "params, parent, environment, protection) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         run.number,
@@ -158,6 +158,8 @@ class Tx:
                         run.servers,
                         encode(dict(run.params)),
                         run.parent,
+                        run.environment,
+                        run.protection,
                     )
                 ],
             ),

@@ -1,8 +1,9 @@
 """Which workspace is meant, and which batch in it.
 
-A workspace is the one that was named (`-w DIR`), else that of `WINDLASS_WORKSPACE`, else the nearest
-folder upward with a `workspace.yaml`. A folder found by looking upward must belong to who runs
-Windlass, as a workspace names programs to run (ssh_config's ProxyCommand): nobody plants one in /tmp.
+A workspace is the one that was named (`-w`, a folder or a registered name), else that of
+`WINDLASS_WORKSPACE`, else the nearest folder upward with a `workspace.yaml`, else the one in use
+(`windlass workspace use`). A folder that is a workspace goes before a registered name. A folder found by
+looking upward must belong to who runs Windlass: nobody plants one in /tmp.
 
 A batch is a name (`batches/NAME.yaml`) or a path that ends in the workspace, links followed. Everything
 else (`..`, NUL, look-alikes, folders elsewhere) is refused with the reason.
@@ -13,16 +14,25 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import InputError
-from core.model.names import refuse_batch_name
+from core.model.names import refuse_batch_name, refuse_workspace_name
 
 SETTINGS_FILE = "workspace.yaml"
 VARIABLE = "WINDLASS_WORKSPACE"
 BATCH_SUFFIXES = (".yaml", ".yml")
 LISTED = 12
 """How many names an error message lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A workspace's absolute folder, and why it is that one; "" where that is plain to see."""
+
+    path: Path
+    why: str = ""
 
 
 def find_workspace(
@@ -32,19 +42,48 @@ def find_workspace(
     cwd: Path | None = None,
 ) -> Path:
     """The absolute folder of the workspace that is meant. Raises InputError with what was looked at."""
+    return choose_workspace(given, environ=environ, cwd=cwd).path
+
+
+def choose_workspace(
+    given: str | os.PathLike[str] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Chosen:
+    """As `find_workspace`, with why it is that one. Raises InputError."""
     env = os.environ if environ is None else environ
     here = Path.cwd() if cwd is None else cwd
     if given is not None:
-        return _named(os.fspath(given), "-w", here)
+        return Chosen(_named(os.fspath(given), "-w", here))
     if env.get(VARIABLE):
-        return _named(env[VARIABLE], VARIABLE, here)
+        return Chosen(_named(env[VARIABLE], VARIABLE, here), f"{VARIABLE} says so")
     for folder in (here, *here.parents):
         if (folder / SETTINGS_FILE).is_file():
             _refuse_planted(folder)
-            return folder
-    raise InputError(
-        f"no workspace here: there is no {SETTINGS_FILE} in {here} nor in any folder above it",
-        hint=f"make one with `windlass init DIR`, or name one with -w DIR or {VARIABLE}",
+            return Chosen(folder, "" if folder == here else "it is the nearest folder upward that is one")
+    return _in_use(here)
+
+
+def _in_use(here: Path) -> Chosen:
+    from core.workspace import registry
+
+    entry = registry.active()
+    if entry is None:
+        raise InputError(
+            f"no workspace here: there is no {SETTINGS_FILE} in {here} nor in any folder above it, "
+            "and none is in use",
+            hint=f"make one with `windlass init DIR`, or name one with -w DIR or {VARIABLE}",
+        )
+    if not entry.there:
+        raise _gone(f"the workspace in use, '{entry.name}',", entry.name, entry.path)
+    return Chosen(entry.path, f"'{entry.name}' is in use (`windlass workspace use`)")
+
+
+def _gone(what: str, name: str, path: Path) -> InputError:
+    return InputError(
+        f"{what} is registered in {path}, where there is no workspace (any more)",
+        hint=f"`windlass workspace remove {name}` forgets it; `windlass workspace list` shows the others",
     )
 
 
@@ -55,6 +94,14 @@ def _named(text: str, what: str, here: Path) -> Path:
     folder = Path(os.path.abspath(here / Path(text).expanduser()))
     if (folder / SETTINGS_FILE).is_file():
         return folder
+    if not refuse_workspace_name(text):
+        from core.workspace import registry
+
+        entry = registry.find(text)
+        if entry is not None:
+            if not entry.there:
+                raise _gone(f"{what}: '{text}'", text, entry.path)
+            return entry.path
     if not folder.exists():
         raise InputError(
             f"{what}: the folder {folder} does not exist", hint=f"`windlass init {text}` makes it"

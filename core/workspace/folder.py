@@ -1,6 +1,6 @@
 """The workspace folder: its settings (`workspace.yaml`) and where everything in it lies.
 
-    workspace.yaml      format, name, description
+    workspace.yaml      see core.workspace.settings
     servers/NAME.yaml   the settings of provider NAME
     batches/NAME.yaml   batch documents
     files/              what batches upload
@@ -13,46 +13,122 @@ Nothing here writes but `make_state_dir`.
 from __future__ import annotations
 
 import difflib
-import re
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from core.errors import Fault, InputError
+from core.errors import InputError, WorkspaceNewer
 from core.files import private_folder
-from core.model.names import refuse_workspace_name
 from core.workspace.find import SETTINGS_FILE, find_batch
+from core.workspace.settings import (
+    FORMAT,
+    Environment,
+    Protection,
+    Settings,
+    legible_read_only,
+    read_settings,
+)
 
-if TYPE_CHECKING:
-    from core.batch.yaml_source import Document
-
-FORMAT = 1
 STATE_DIR = ".windlass"
-MAX_SETTINGS_BYTES = 1024 * 1024
-MAX_DESCRIPTION = 1000
-KEYS = ("format", "name", "description")
-_PLAIN = {
-    "format": re.compile("[1-9][0-9]{0,3}"),
-    "name": re.compile("[A-Za-z][A-Za-z0-9_-]{0,62}"),
-    "description": re.compile("[A-Za-z][A-Za-z0-9_,.()/-]*(?: [A-Za-z0-9_,.()/-]+)*"),
-}
-"""What a value may look like to be read without a YAML parser."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One workspace; `path` is absolute."""
+    """One workspace; `path` is absolute. `broken` is what is wrong with its settings, where it was opened
+    all the same: see `Workspace.open`.
+    """
 
     path: Path
     name: str
     description: str = ""
     format: int = FORMAT
+    environments: tuple[Environment, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    protection: Protection = Protection.NONE
+    read_only: bool = False
+    allow_paths: tuple[Path, ...] = ()
+    allow_env: tuple[str, ...] = ()
+    broken: InputError | None = None
 
     @classmethod
     def load(cls, path: Path) -> Workspace:
-        """Reads `workspace.yaml`. Raises InputError with every fault."""
-        return _load(path.absolute())
+        """Reads `workspace.yaml`. Raises InputError with every fault, WorkspaceNewer."""
+        return cls._of(path.absolute(), read_settings(path.absolute()))
+
+    @classmethod
+    def open(cls, path: Path) -> Workspace:
+        """As `load`; a workspace with faulty settings opens all the same where it has a database.
+
+        Its stored runs can be looked at, decided and cancelled then; nothing is planned. What its protection is
+        nobody knows, so the strictest counts. Raises InputError, WorkspaceNewer.
+        """
+        try:
+            return cls.load(path)
+        except WorkspaceNewer:
+            raise
+        except InputError as error:
+            path = path.absolute()
+            if not (path / STATE_DIR / "state.db").is_file():
+                raise
+            settings = Settings(protection=Protection.PRODUCTION, read_only=legible_read_only(path))
+            return cls._of(path, settings, error)
+
+    @classmethod
+    def _of(cls, path: Path, settings: Settings, broken: InputError | None = None) -> Workspace:
+        return cls(
+            path=path,
+            name=settings.name or path.name or "workspace",
+            description=settings.description,
+            format=settings.format,
+            environments=settings.environments,
+            labels=settings.labels,
+            protection=settings.protection,
+            read_only=settings.read_only,
+            allow_paths=tuple(_folder(path, text) for text in settings.allow_paths),
+            allow_env=settings.allow_env,
+            broken=broken,
+        )
+
+    def environment(self, name: str) -> Environment:
+        """The environment that a request means; "" is the only one, or none where none is declared.
+
+        Raises InputError for one that is not declared, and where one of several must be named.
+        """
+        names = [environment.name for environment in self.environments]
+        listed = ", ".join(names)
+        if name:
+            for environment in self.environments:
+                if environment.name == name:
+                    return environment
+            close = difflib.get_close_matches(name, names, n=1)
+            there = f"there are: {listed}" if names else f"{SETTINGS_FILE} declares none under `environments`"
+            raise InputError(
+                f"the workspace {self.name} has no environment {name!r}",
+                hint=f"did you mean '{close[0]}'?" if close else there,
+            )
+        if len(names) > 1:
+            raise InputError(
+                f"the workspace {self.name} has several environments: name the one that is meant",
+                hint=f"--environment NAME, one of: {listed}",
+            )
+        return self.environments[0] if names else Environment("")
+
+    def protection_of(self, environment: str) -> Protection:
+        """How an environment is protected; one that is not declared (any more) as the workspace is."""
+        for known in self.environments:
+            if known.name == environment and known.protection is not None:
+                return known.protection
+        return self.protection
+
+    def typed_name(self, environment: str) -> str:
+        """What must be typed to confirm something in an environment: WORKSPACE/ENVIRONMENT, or WORKSPACE."""
+        return f"{self.name}/{environment}" if environment else self.name
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that batches may read files from: the workspace, and what `allow_paths` adds."""
+        return (self.path, *self.allow_paths)
 
     @property
     def settings_file(self) -> Path:
@@ -105,106 +181,6 @@ class Workspace:
         return find_batch(batch, self.path)
 
 
-def _load(path: Path) -> Workspace:
-    text = _text(path / SETTINGS_FILE)
-    data: Any = _plain_settings(text)
-    if data is None:
-        data = _parsed(path, text)
-    return Workspace(
-        path=path,
-        name=data.get("name") or path.name or "workspace",
-        description=data.get("description") or "",
-        format=data.get("format", FORMAT),
-    )
-
-
-def _plain_settings(text: str) -> dict[str, str | int] | None:
-    """The settings where every line is as plain as our templates write it; None for everything else.
-
-    Commands that only list something need no YAML parser then. What is read here a parser would read the same.
-    """
-    found: dict[str, str | int] = {}
-    for line in text.split("\n"):
-        if not line or (line.startswith("#") and line.isprintable()):
-            continue
-        key, colon, rest = line.partition(": ")
-        if not colon or key in found or key not in _PLAIN or not _PLAIN[key].fullmatch(rest):
-            return None
-        if rest.lower() in {"true", "false", "null"}:
-            return None
-        found[key] = int(rest) if key == "format" else rest
-    if found.get("format", FORMAT) != FORMAT or len(str(found.get("description", ""))) > MAX_DESCRIPTION:
-        return None
-    return found or None
-
-
-def _parsed(path: Path, text: str) -> Mapping[str, Any]:
-    """The settings of any YAML document. Raises InputError with every fault."""
-    from core.batch.yaml_source import Limits, parse
-
-    document = parse(text, SETTINGS_FILE, Limits(max_bytes=MAX_SETTINGS_BYTES, nodes=1000))
-    data = document.data()
-    if not isinstance(data, Mapping):
-        line, column = document.at()
-        what = f"{SETTINGS_FILE} is a mapping with the keys {', '.join(KEYS)}"
-        raise InputError(f"{path} cannot be opened", faults=[Fault(SETTINGS_FILE, line, column, what)])
-    faults = sorted(_faults(document, data), key=lambda fault: (fault.line, fault.column))
-    if faults:
-        raise InputError(f"the workspace {path} cannot be opened", faults=faults)
-    return data
-
-
-def _text(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_SETTINGS_BYTES + 1)
-    except OSError as error:
-        raise InputError(
-            f"{file} cannot be read: {error.strerror or error}", hint="`windlass init DIR` makes a workspace"
-        ) from error
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        fault = Fault(
-            SETTINGS_FILE,
-            before.count(b"\n") + 1,
-            error.start - before.rfind(b"\n"),
-            f"byte {raw[error.start]:#04x} is not UTF-8",
-        )
-        raise InputError(f"{file} cannot be read", faults=[fault]) from None
-
-
-def _faults(document: Document, data: Mapping[str, Any]) -> list[Fault]:
-    """Everything wrong with the settings."""
-    found: list[Fault] = []
-
-    def fault(key: str, message: str, hint: str = "") -> None:
-        found.append(Fault(SETTINGS_FILE, *document.at(key), message, hint))
-
-    for key in data:
-        if key not in KEYS:
-            close = difflib.get_close_matches(key, KEYS, n=1)
-            meant = f"; did you mean '{close[0]}'?" if close else f" (there are: {', '.join(KEYS)})"
-            found.append(Fault(SETTINGS_FILE, *document.key_at(key), f"unknown key '{key}'{meant}"))
-    stored = data.get("format", FORMAT)
-    if isinstance(stored, bool) or not isinstance(stored, int) or stored < 1:
-        fault("format", f"`format` is a whole number from 1, not {stored!r}")
-    elif stored > FORMAT:
-        fault(
-            "format",
-            f"the workspace has format {stored}; this Windlass reads up to format {FORMAT}",
-            "open it with a newer Windlass",
-        )
-    name, description = data.get("name"), data.get("description")
-    if name is not None:
-        why = refuse_workspace_name(name) if isinstance(name, str) else "`name` is text: quote it"
-        if why:
-            fault("name", why)
-    if description is not None and not isinstance(description, str):
-        fault("description", "`description` is text: quote it")
-    elif description and (
-        len(description) > MAX_DESCRIPTION or not description.replace("\n", " ").isprintable()
-    ):
-        fault("description", f"`description` is printable text of at most {MAX_DESCRIPTION} characters")
-    return found
+def _folder(workspace: Path, text: str) -> Path:
+    """A folder of `allow_paths`: from the workspace, `~` the home directory."""
+    return Path(os.path.normpath(workspace / os.path.expanduser(text)))  # noqa: PTH111 (it never raises)

@@ -317,7 +317,14 @@ class ScriptedEngine:
         return await self.run(run)
 
     async def roll_back(
-        self, run: int, *, actor: str, steps: Sequence[str] = (), limit: str = "", reason: str = ""
+        self,
+        run: int,
+        *,
+        actor: str,
+        steps: Sequence[str] = (),
+        limit: str = "",
+        reason: str = "",
+        confirm: str = "",
     ) -> RunInfo:
         self._called("roll_back", run)
         return await self.run(run)

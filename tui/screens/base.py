@@ -117,8 +117,9 @@ class Keyed(Screen[Result], Generic[Result]):
 
     def reason_against(self, action: str) -> str:
         """As `reason`, where a workspace that can only be watched goes first."""
-        if action in CHANGING and self.session.read_only:
-            return self.session.read_only
+        refused = self.session.refused(action) if action in CHANGING else ""
+        if refused:
+            return refused
         return self.reason(action)
 
     def allowed(self, action: str) -> bool:

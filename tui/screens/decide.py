@@ -23,7 +23,7 @@ from tui.doubts import doubtful_tasks, doubts, is_doubtful
 from tui.look import look
 from tui.paint import Spans
 from tui.screens.base import Live
-from tui.screens.sheets import ConfirmSheet
+from tui.screens.sheets import ConfirmSheet, ask_to_roll_back
 from tui.session import Session
 from tui.tail import Tail
 from tui.widgets.line import SpanLine
@@ -205,8 +205,9 @@ class DecideScreen(Live[None]):
         if action == "all" and len(self._alike()) < 2:
             return "no other task of this step is in doubt"
         if action == "open":
-            if self.session.read_only:
-                return self.session.read_only
+            refused = self.session.refused("decide")
+            if refused:
+                return refused
             return "" if self.choices.items else "there is nothing to decide"
         return ""
 
@@ -222,7 +223,13 @@ class DecideScreen(Live[None]):
             field.add_class("-open")
             field.focus()
         elif choice.name == "roll-back":
-            self._ask(choice, "Roll back?", "roll back")
+            ask_to_roll_back(
+                self,
+                self.run_info,
+                "Roll back?",
+                [[(look(self).own(choice.consequence), choice.role)]],
+                lambda name: self._roll_back(name),
+            )
         else:
             self._ask(choice, f"{choice.title}?", "retry")
 
@@ -238,15 +245,17 @@ class DecideScreen(Live[None]):
         engine, actor, task = self.session.engine, self.session.actor, self.task_info
         if task is None:
             return
-        if choice.name == "roll-back":
-            self.perform(engine.roll_back(self.number, actor=actor), "rolling back", lambda: self._leave())
-        elif choice.name == "retry-all":
+        if choice.name == "retry-all":
             self.perform(
                 engine.retry(self.number, actor=actor), "failed tasks opened again", lambda: self._leave()
             )
         else:
             again = engine.retry(self.number, actor=actor, tasks=(task.key,), accept_risk=task.may_have_run)
             self.perform(again, f"{task.key} opened again", lambda: self._leave())
+
+    def _roll_back(self, name: str) -> None:
+        rolling = self.session.engine.roll_back(self.number, actor=self.session.actor, confirm=name)
+        self.perform(rolling, "rolling back", lambda: self._leave())
 
     def _leave(self) -> None:
         if self.is_current:

@@ -28,7 +28,7 @@ from tui.paint import Span, Spans
 from tui.screens.base import Live
 from tui.screens.decide import DecideScreen
 from tui.screens.output import OutputScreen
-from tui.screens.sheets import ConfirmSheet
+from tui.screens.sheets import ConfirmSheet, ask_to_roll_back
 from tui.screens.trust import ask_to_trust
 from tui.session import Session
 from tui.tail import Tail
@@ -488,12 +488,13 @@ class RunScreen(Live[None]):
             lines.append([(f"{words.plural(doubt, 'task')} in doubt will be decided as failed.", "warning")])
         if actions.is_executing(run):
             lines.append([("It begins when nothing of the run runs any more.", "muted")])
-        self._confirm(
+        ask_to_roll_back(
+            self,
+            run,
             f"Roll back run {self.number}?",
             lines,
-            "roll back",
-            lambda: self.perform(
-                self.session.engine.roll_back(self.number, actor=self.session.actor),
+            lambda name: self.perform(
+                self.session.engine.roll_back(self.number, actor=self.session.actor, confirm=name),
                 "rolling back",
                 self._again,
             ),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from core.engine.api import HostKey
 from core.errors import Fault
+from core.model.views import RunInfo
 from tui.look import look
 from tui.paint import Spans, content
-from tui.screens.base import Sheet
+from tui.screens.base import Keyed, Sheet
 from tui.session import Session
 
 COMPARE = (
@@ -55,6 +57,64 @@ class ConfirmSheet(Sheet[bool]):
 
     def action_confirm(self) -> None:
         self.dismiss(True)
+
+
+class NameSheet(Sheet[str]):
+    """Asks for the name of what is protected; ends with it once it is typed, else with None."""
+
+    FOOTER = ("close",)
+    DEFAULT_CSS = """
+    NameSheet { #typed { border: none; height: 1; margin: 1 1 0 1; background: $surface; } }
+    """
+
+    def __init__(self, session: Session, title: str, lines: Sequence[Spans], name: str) -> None:
+        super().__init__(session)
+        self._title = title
+        self._lines = lines
+        self._wanted = name
+
+    def sheet(self) -> ComposeResult:
+        told: Spans = [
+            ("PRODUCTION", "bold error"),
+            (": type ", ""),
+            (look(self.app).text(self._wanted), "bold"),
+        ]
+        yield Static(content([*self._lines, [], told]), classes="text")
+        yield Input(id="typed", placeholder="its name, then enter")
+
+    def on_mount(self) -> None:
+        self.entitle("#sheet", look(self).own(self._title))
+        self.query_one("#typed").focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Goes on with the right name only."""
+        if event.value.strip() == self._wanted:
+            self.dismiss(self._wanted)
+        else:
+            self.say("that is not its name: nothing was changed")
+
+    def action_close(self) -> None:
+        """Leaves at once, also from the field."""
+        self.dismiss(None)
+
+
+def ask_to_roll_back(
+    screen: Keyed[Any],
+    run: RunInfo | None,
+    title: str,
+    lines: Sequence[Spans],
+    then: Callable[[str], None],
+) -> None:
+    """Asks before a rollback, in production for its name; calls `then` with what was typed ("" elsewhere)."""
+    if run is not None and run.confirm:
+        screen.app.push_screen(
+            NameSheet(screen.session, title, lines, run.confirm),
+            lambda name: then(name) if name else None,
+        )
+        return
+    screen.app.push_screen(
+        ConfirmSheet(screen.session, title, lines, yes="roll back"), lambda sure: then("") if sure else None
+    )
 
 
 class FaultsSheet(Sheet[None]):

@@ -26,6 +26,8 @@ from tui.screens.sheets import fault_lines
 from tui.session import Session
 from tui.widgets.table import Column, VirtualTable
 
+ENVIRONMENT, CONFIRM = "chosen-environment", "typed-name"
+
 
 class StartSheet(Sheet[int]):
     """Ends with the number of the run that was started, or None. `batch` is chosen at the beginning."""
@@ -160,7 +162,12 @@ class StartSheet(Sheet[int]):
         self.refresh_keys()
 
     def _request(self, batch: BatchInfo) -> PlanRequest:
-        return PlanRequest(batch=batch.name, params=self._params(batch), limit=self._field("limit-selector"))
+        return PlanRequest(
+            batch=batch.name,
+            params=self._params(batch),
+            limit=self._field("limit-selector"),
+            environment=self._field(ENVIRONMENT),
+        )
 
     def _show_error(self, error: WindlassError) -> None:
         style = look(self)
@@ -186,6 +193,15 @@ class StartSheet(Sheet[int]):
         rows_of_fields.append(
             _field("limit", "limit-selector", "", "every server", "a selector, like group:web")
         )
+        workspace = self.session.workspace
+        if workspace is not None and len(workspace.environments) > 1:
+            names = " | ".join(look(self).text(known.name) for known in workspace.environments)
+            rows_of_fields.insert(0, _field("environment", ENVIRONMENT, "", "must be given", names))
+        if workspace is not None and "production" in {
+            workspace.protection,
+            *(known.protection for known in workspace.environments),
+        }:
+            rows_of_fields.append(_field("confirm", CONFIRM, "", "", "the name that production asks for"))
         await fields.mount_all(rows_of_fields)
 
     def _param_field(self, param: ParamInfo) -> Horizontal:
@@ -254,6 +270,8 @@ class StartSheet(Sheet[int]):
                 return "this batch cannot be started as it stands"
             if self._stale:
                 return "the fields changed: the plan is being made again"
+            if self._plan.confirm and self._field(CONFIRM) != self._plan.confirm:
+                return f"type {look(self).text(self._plan.confirm)} into the field confirm first (key e)"
             if action == "start" and self._plan.held:
                 held = ", ".join(sorted({f"run {run}" for run in self._plan.held.values()}))
                 return f"{held} holds some of these servers: wait for it, or start alongside it"
@@ -271,7 +289,7 @@ class StartSheet(Sheet[int]):
             self._start(alongside=False)
 
     def action_alongside(self) -> None:
-        if self.reason_against("start") == self.session.read_only != "":
+        if self.reason_against("start") == self.session.refused("start") != "":
             self.allowed("start")
         elif self.allowed("alongside"):
             self._start(alongside=True)
@@ -283,7 +301,11 @@ class StartSheet(Sheet[int]):
         self._starting = True
         self.refresh_keys()
         request = RunRequest(
-            plan=self._request(batch), actor=self.session.actor, alongside=alongside, digest=plan.digest
+            plan=self._request(batch),
+            actor=self.session.actor,
+            alongside=alongside,
+            digest=plan.digest,
+            confirm=self._field(CONFIRM),
         )
 
         async def start() -> None:

@@ -124,7 +124,7 @@ def test_every_variable_that_is_wrong_is_told_at_its_place() -> None:
 
 
 def test_every_fault_of_an_upload_is_told_at_its_place() -> None:
-    found = faults("steps:\n  a:\n    upload:\n      from: ../x\n      to: y/\n      mode: 0644\n")
+    found = faults("steps:\n  a:\n    upload:\n      from: ~/x\n      to: y/\n      mode: 0644\n")
     assert [fault.split(" ")[0] for fault in found] == ["4:13:", "5:11:", "6:13:"]
 
 

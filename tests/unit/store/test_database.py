@@ -191,3 +191,23 @@ async def test_who_holds_a_lock_is_told_but_not_ourselves(database: Path) -> Non
     await filled(database)
     with write_lock(database):
         assert lock_holders(database) == [], "our own locks are no answer"
+
+
+async def test_runs_of_before_there_were_environments_have_none(database: Path) -> None:
+    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database)) as connection:
+        for migration in MIGRATIONS[:2]:
+            connection.executescript(migration)
+        connection.execute(
+            "INSERT INTO runs (number, run_id, batch, path, state, asked, actor, created, tasks, servers, params) "
+            "VALUES (1, 'x', 'work', 'work.yaml', 'done', 'run', 'ada', 1.0, 0, 0, '{}')"
+        )
+        connection.execute("PRAGMA user_version = 2")
+        connection.commit()
+    store = await Store.open(database)
+    try:
+        run = await store.reader.run(1)
+        assert run is not None and (run.environment, run.protection) == ("", "none")
+        assert not await store.reader.has_run("", "")
+    finally:
+        await store.close()

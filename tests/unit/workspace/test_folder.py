@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.errors import InputError
-from core.workspace import folder as module
+from core.errors import InputError, WorkspaceNewer
+from core.workspace import settings as module
 from core.workspace.folder import Workspace
+from core.workspace.settings import Protection
 
 
 def load(tmp_path: Path, text: str | bytes) -> Workspace:
@@ -127,6 +128,12 @@ PIECES = st.lists(
                 "name: lab # said",
                 "description: Twelve servers, and more (small)",
                 "description: a: b",
+                "protection: none",
+                "protection: production",
+                "read_only: true",
+                "read_only: false",
+                "read_only: yes",
+                "environments: dev",
                 "description: a #b",
                 "description: 'quoted'",
                 "# a comment",
@@ -152,11 +159,110 @@ PIECES = st.lists(
 @example(["description: - b"])
 def test_the_quick_reading_agrees_with_the_parser(pieces: list[str]) -> None:
     text = "\n".join(pieces)
-    quick = module._plain_settings(text)
+    quick = module.plain_settings(text)
     if quick is not None:
-        assert quick == dict(module._parsed(Path("/lab"), text))
+        assert quick == dict(module.parsed_settings(Path("/lab"), text))
 
 
 def test_the_templates_are_read_without_a_parser(repository: Path) -> None:
     text = (repository / "workspaces" / "demo" / "workspace.yaml").read_text()
-    assert module._plain_settings(text) is not None
+    assert module.plain_settings(text) is not None
+
+
+# ---------------------------------------------------------------- environments, protection, what may be read
+
+WHOLE = """\
+format: 1
+name: shop
+environments:
+  dev:
+  prod: {protection: production, description: where customers buy}
+labels: {team: web}
+protection: none
+read_only: false
+allow_paths: [../shared, ~/builds, /srv/files]
+allow_env: [BUILD_ID]
+"""
+
+
+def test_everything_a_workspace_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    found = load(tmp_path, WHOLE)
+    assert [environment.name for environment in found.environments] == ["dev", "prod"]
+    assert found.environment("prod").description == "where customers buy"
+    assert found.protection_of("prod") is Protection.PRODUCTION
+    assert found.protection_of("dev") is found.protection_of("") is Protection.NONE
+    assert found.labels == {"team": "web"} and not found.read_only
+    assert found.allow_paths == (tmp_path.parent / "shared", Path("/home/ada/builds"), Path("/srv/files"))
+    assert found.allow_env == ("BUILD_ID",)
+    assert found.typed_name("prod") == "shop/prod" and found.typed_name("") == "shop"
+
+
+def test_which_environment_is_meant(tmp_path: Path) -> None:
+    assert load(tmp_path, "name: shop\n").environment("").name == ""
+    assert load(tmp_path, "name: shop\nenvironments: [dev]\n").environment("").name == "dev"
+    several = load(tmp_path, "name: shop\nenvironments: [dev, prod]\n")
+    with pytest.raises(InputError, match="several environments") as caught:
+        several.environment("")
+    assert "dev, prod" in caught.value.hint
+    with pytest.raises(InputError, match="no environment 'prd'") as caught:
+        several.environment("prd")
+    assert caught.value.hint == "did you mean 'prod'?"
+
+
+def test_the_protection_of_a_workspace_is_that_of_its_environments(tmp_path: Path) -> None:
+    text = "protection: production\nenvironments: {dev: {protection: none}, prod: }\n"
+    found = load(tmp_path, text)
+    assert found.protection_of("prod") is found.protection_of("gone") is Protection.PRODUCTION
+    assert found.protection_of("dev") is Protection.NONE
+
+
+def test_the_new_keys_have_their_faults_at_once(tmp_path: Path) -> None:
+    text = """\
+environments: {dev: 7, "a/b": {protection: low, colour: red}}
+labels: {team: [a], "x y": b}
+protection: high
+read_only: "yes"
+allow_paths: ["/", 3]
+allow_env: [A-B]
+"""
+    told = faults(tmp_path, text)
+    assert [line.split(" ")[0] for line in told] == [
+        "workspace.yaml:1:21:",
+        "workspace.yaml:1:24:",
+        "workspace.yaml:1:44:",
+        "workspace.yaml:1:49:",
+        "workspace.yaml:2:10:",
+        "workspace.yaml:2:21:",
+        "workspace.yaml:3:13:",
+        "workspace.yaml:4:12:",
+        "workspace.yaml:5:15:",
+        "workspace.yaml:5:20:",
+        "workspace.yaml:6:13:",
+    ]
+    assert "`protection` is one of none, production, not 'low'" in told[2]
+    (told_of_list,) = faults(tmp_path, "environments: dev\n")
+    assert "a list of names" in told_of_list
+    (twice,) = faults(tmp_path, "environments: [dev, dev]\n")
+    assert "named twice" in twice
+
+
+def test_protection_and_read_only_need_no_parser(tmp_path: Path) -> None:
+    text = "format: 1\nname: shop\nprotection: production\nread_only: true\n"
+    assert module.plain_settings(text) is not None
+    found = load(tmp_path, text)
+    assert found.read_only and found.protection is Protection.PRODUCTION
+
+
+def test_a_faulty_workspace_opens_for_its_stored_runs_only(tmp_path: Path) -> None:
+    (tmp_path / "workspace.yaml").write_text("nam: shop\nread_only: true\n")
+    with pytest.raises(InputError):
+        Workspace.open(tmp_path)  # there is nothing to look at
+    (tmp_path / ".windlass").mkdir()
+    (tmp_path / ".windlass" / "state.db").write_bytes(b"")
+    found = Workspace.open(tmp_path)
+    assert found.broken is not None and found.broken.faults
+    assert found.read_only and found.protection is Protection.PRODUCTION
+    (tmp_path / "workspace.yaml").write_text("format: 99\n")
+    with pytest.raises(WorkspaceNewer):
+        Workspace.open(tmp_path)
