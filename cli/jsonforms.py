@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         TaskInfo,
         WorkspaceInfo,
     )
+    from core.secrets.store import SecretInfo
 
 Form = dict[str, Any]
 
@@ -276,6 +277,16 @@ def plan(info: Plan) -> Form:
         "irreversible": list(info.irreversible),
         "warnings": list(info.warnings),
         "held": dict(info.held),
+    }
+
+
+def secret(info: SecretInfo) -> Form:
+    """What may be shown of a secret."""
+    return {
+        "type": "secret",
+        "name": info.name,
+        "recipients": info.recipients,
+        "changed": moment(info.changed),
     }
 
 

@@ -108,6 +108,16 @@ class SecretStore:
 
     # ------------------------------------------------------------ values
 
+    def check_name(self, name: str) -> None:
+        """Raises InputError for a name that no secret can have."""
+        self._path(name)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is something under the name. Raises InputError for a bad one."""
+        path = self._path(name)
+        self._check_folders(path.parent)
+        return os.path.lexists(path)
+
     def put(self, name: str, value: bytes, *, force: bool = False) -> None:
         """Stores a secret for the present recipients.
 
