@@ -35,6 +35,11 @@ class Blobs:
         self._folder = folder
         self._workspace = workspace
 
+    @property
+    def workspace(self) -> Path:
+        """The workspace whose files are kept."""
+        return self._workspace
+
     def describe(self, path: str) -> FileRef:
         """The digest and size of a workspace file, without keeping a copy. Raises OSError."""
         digest, size = _digest(self._workspace / path)

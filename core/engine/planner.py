@@ -16,7 +16,7 @@ from typing import Any
 from core.batch.load import LoadedBatch
 from core.batch.needs import effective_needs
 from core.batch.params import resolve_params
-from core.batch.references import templates_of
+from core.batch.references import SECRET_IN_TEXT, secret_hint, templates_of
 from core.batch.selector import parse_selector
 from core.batch.targets import check_targets, resolve
 from core.engine import work
@@ -27,6 +27,7 @@ from core.engine.snapshot import ENGINE, Snapshot
 from core.errors import Fault, InputError
 from core.model.ids import ENGINE_SERVER
 from core.model.views import Plan, PlannedStep
+from core.secrets.sealed import render
 from core.template import TemplateFault, TextTemplate, compile_condition, compile_text
 from providers.base import Server, ServerState
 
@@ -105,6 +106,7 @@ def make_plan(
     )
     files = _files(faults, targets, contexts, blobs, workspace, keep_files=keep_files)
     _render(faults, targets, contexts)
+    _secrets(faults, workspace)
     _sudo_uploads(faults)
     faults.check()
     snapshot = Snapshot(loaded, params, servers, targets, files, dict(users))
@@ -184,7 +186,8 @@ def _files(
                     continue
                 files[source] = blobs.keep(source) if keep_files else blobs.describe(source)
                 if step.upload.template:
-                    compile_text(real.read_text("utf-8"))
+                    for reference in sorted(compile_text(real.read_text("utf-8")).uses.secrets):
+                        faults.found.append(Fault(source, 0, 0, SECRET_IN_TEXT, secret_hint(reference)))
             except TemplateFault as error:
                 faults.found.append(Fault(source, error.line, error.column, error.message))
             except (OSError, UnicodeError) as error:
@@ -217,6 +220,23 @@ def _render(faults: _Faults, targets: Mapping[str, Sequence[str]], contexts: Con
                     break
 
 
+def _secrets(faults: _Faults, workspace: Path) -> None:
+    """Whether there are the secrets that commands use; no value is read."""
+    batch = faults.loaded.batch
+    env: dict[tuple[str | int, ...], str] = {("env", name): text for name, text in batch.env.items()}
+    env |= {
+        ("steps", s, "env", name): text for s, step in batch.steps.items() for name, text in step.env.items()
+    }
+    for path, text in env.items():
+        for reference in sorted(compile_text(text).uses.secrets):
+            from core.secrets.sources import Sources  # batches without secrets need no cryptography
+
+            try:
+                Sources(workspace).check(reference)
+            except InputError as error:
+                faults.add(path, error.message, error.hint)
+
+
 def _try(
     faults: _Faults,
     path: tuple[str | int, ...],
@@ -228,7 +248,7 @@ def _try(
     failed: dict[str, list[str]] = {}
     for server in servers:
         try:
-            template.render(contexts.of(step, server))
+            render(template, contexts.of(step, server))
         except TemplateFault as error:
             failed.setdefault(error.message, []).append(server)
         if not template.uses.servers:
