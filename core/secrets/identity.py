@@ -18,7 +18,7 @@ import platformdirs
 import pyrage
 
 from core.errors import InputError
-from core.files import private_folder, write_atomically
+from core.files import write_atomically
 from core.secrets.regular import read_regular
 
 VARIABLE = "WINDLASS_IDENTITY"
@@ -54,8 +54,7 @@ def make_identity(path: Path) -> str:
     identity = pyrage.x25519.Identity.generate()
     public = str(identity.to_public())
     try:
-        path.parent.parent.mkdir(parents=True, exist_ok=True)
-        private_folder(path.parent)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # one that is there is not ours to tighten
         write_atomically(path, f"# public key: {public}\n{identity}\n".encode())
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error

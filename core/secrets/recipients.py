@@ -23,6 +23,8 @@ Recipient: TypeAlias = Any
 
 def parse_recipient(text: str) -> Recipient:
     """One recipient. Raises ValueError with the reason."""
+    if not text.isprintable():
+        raise ValueError("it has control characters or line breaks in it")
     if text.startswith("ssh-"):
         try:
             return pyrage.ssh.Recipient.from_str(text)

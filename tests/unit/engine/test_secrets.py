@@ -95,6 +95,27 @@ async def test_offsets_stay_those_of_the_stream(lab: Lab, secrets: SecretStore) 
     assert whole == b"one " + b"*" * len(CANARY) + b" two" + CANARY[:7] + b"after a gap"
 
 
+async def test_what_a_wait_prints_each_time_it_looks_is_redacted(lab: Lab, secrets: SecretStore) -> None:
+    looks: list[int] = []
+
+    def rule(ref: AttemptRef, work: Work) -> Reply:
+        looks.append(1)
+        half = CANARY[:10] if len(looks) < 3 else CANARY
+        return Reply(Ended(0 if len(looks) == 3 else 1), output=b"look " + half)
+
+    lab.memory.rule = rule
+    batch = """
+    env: {DB_PASSWORD: "{{ secret('db/password') }}"}
+    steps: {one: {on: name:a, wait: {command: look, every: 10ms}}}
+    """
+    async with lab.engine() as engine:
+        assert (await lab.run(engine, lab.batch(batch))).state is RunState.DONE
+        chunks = (await engine.output(1, TaskKey("one", "a"))).chunks
+    whole = b"".join(chunk.data for chunk in chunks)
+    assert whole == (b"look " + CANARY[:10]) * 2 + b"look " + b"*" * len(CANARY)
+    assert all(chunk.end - chunk.start == len(chunk.data) for chunk in chunks)
+
+
 async def test_an_undo_and_a_check_get_it_too(lab: Lab, secrets: SecretStore) -> None:
     seen: dict[str, str] = {}
 

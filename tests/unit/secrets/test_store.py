@@ -215,6 +215,36 @@ def test_an_ssh_key_opens_secrets(workspace: Path, home: Path, kind: str) -> Non
     assert store.get("token") == b"12345678"
 
 
+def test_a_key_with_a_passphrase_does_not_stand_in_the_way(store: SecretStore, home: Path) -> None:
+    (home / ".ssh").mkdir()
+    for kind in ("rsa", "ed25519"):
+        key = home / ".ssh" / f"id_{kind}"
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "passphrase", "-f", key], check=True)
+    store.put("token", b"12345678")
+    assert store.get("token") == b"12345678"
+    store.add_recipients([(home / ".ssh/id_rsa.pub").read_text()])
+    store.rotate()
+    assert SecretStore(store.folder.parent).get("token") == b"12345678"
+
+
+def test_a_named_identity_is_made_in_a_folder_that_stays_as_it_is(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    make_identity(folder / "identity")
+    assert mode_of(folder) == 0o755 and mode_of(folder / "identity") == 0o600
+
+
+def test_a_recipient_is_one_line(store: SecretStore) -> None:
+    mine = store.recipient_lines()[0]
+    for bad in (f"{mine}\n{mine}", f"{mine}\0", "ssh-ed25519 AAAA\nage1x", ""):
+        with pytest.raises(InputError):
+            store.add_recipients([bad])
+    assert store.recipient_lines() == [mine]
+
+
 def test_a_key_with_a_passphrase_is_told(workspace: Path, home: Path) -> None:
     (home / ".ssh").mkdir()
     key = home / ".ssh/id_ed25519"
