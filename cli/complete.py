@@ -1,4 +1,4 @@
-"""What the shell completes: batches, parameters, runs, tasks, steps, servers, selectors of the workspace at hand.
+"""What the shell completes: names of the workspace at hand, from batches and runs to servers and secrets.
 
 Completion never fails and never prints: whatever goes wrong, nothing is offered. It only reads.
 """
@@ -169,5 +169,16 @@ def complete_workspaces(ctx: click.Context, param: click.Parameter, incomplete: 
         from core.workspace.registry import entries
 
         return _starting([_item(entry.name, str(entry.path)) for entry in entries()], incomplete)
+
+    return _quietly(find)
+
+
+def complete_secrets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of secrets."""
+
+    def find() -> list[CompletionItem]:
+        from cli.secrets_keys import open_store
+
+        return _starting([_item(name) for name in open_store().names()], incomplete)
 
     return _quietly(find)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         TaskInfo,
         WorkspaceInfo,
     )
+    from core.secrets.store import SecretInfo
     from core.workspace.folder import Workspace
     from core.workspace.registry import Entry
 
@@ -284,6 +285,16 @@ def plan(info: Plan) -> Form:
         "protection": info.protection,
         "confirm": info.confirm,
         "confirm_why": list(info.confirm_why),
+    }
+
+
+def secret(info: SecretInfo) -> Form:
+    """What may be shown of a secret."""
+    return {
+        "type": "secret",
+        "name": info.name,
+        "recipients": info.recipients,
+        "changed": moment(info.changed),
     }
 
 

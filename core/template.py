@@ -45,6 +45,11 @@ REFUSED: dict[type[nodes.Node], str] = {
     nodes.Include: "a template cannot include files",
     nodes.Macro: "a template has no macros",
 }
+SECRET = "secret"
+SECRET_ALONE = (
+    "secret() takes a name in quotes and stands by itself in the value of an env: "
+    "{{ secret('db/password') }}, without a filter or a condition"
+)
 CALLS = "templates call no functions or methods; use a filter, such as {{ name | upper }}"
 
 
@@ -64,12 +69,14 @@ class Uses:
 
     `names` are the top-level names; `params` those read as `params.x`; `registered` the results of the same
     server; `elsewhere` those of other servers as (server, name), with None where the server is worked out.
+    `secrets` are the references in `{{ secret('…') }}`: only an env may have them (`core.secrets.sealed`).
     """
 
     names: frozenset[str] = frozenset()
     params: frozenset[str] = frozenset()
     registered: frozenset[str] = frozenset()
     elsewhere: frozenset[tuple[str | None, str]] = frozenset()
+    secrets: frozenset[str] = frozenset()
 
     @property
     def results(self) -> bool:
@@ -98,7 +105,7 @@ class TextTemplate:
         if self.constant:
             return self._text
         if self._render is None:
-            tree = guarded(_parse(self._text))
+            tree = guarded(_with_secrets_named(_parse(self._text)))
             self._render = cast(Template, _compiled(lambda: ENVIRONMENT.from_string(tree)))
         template = self._render
         pieces: list[str] = []
@@ -235,6 +242,8 @@ def _check(tree: nodes.Template) -> None:
             told = "the template is nested too deep"
         elif isinstance(node, nodes.For) and node.recursive:
             told = "a loop cannot be recursive"
+        elif isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == SECRET:
+            told = SECRET_ALONE
         elif isinstance(node, nodes.Filter | nodes.Test):
             is_filter = isinstance(node, nodes.Filter)
             known = ENVIRONMENT.filters if is_filter else ENVIRONMENT.tests
@@ -244,7 +253,38 @@ def _check(tree: nodes.Template) -> None:
                 told += f"; did you mean {near[0]}?" if near else ""
         if told:
             raise TemplateFault(told, node.lineno)
-        pending.extend((child, depth + 1) for child in node.iter_child_nodes())
+        by_itself = isinstance(node, nodes.Output)
+        pending.extend(
+            (child, depth + 1)
+            for child in node.iter_child_nodes()
+            if not (by_itself and _secret_of(child) is not None)
+        )
+
+
+def _secret_of(node: nodes.Node) -> str | None:
+    """The reference in `secret('…')`; None for everything else."""
+    if (
+        isinstance(node, nodes.Call)
+        and isinstance(node.node, nodes.Name)
+        and node.node.name == SECRET
+        and len(node.args) == 1
+        and isinstance(node.args[0], nodes.Const)
+        and isinstance(node.args[0].value, str)
+        and not (node.kwargs or node.dyn_args or node.dyn_kwargs)
+    ):
+        return node.args[0].value
+    return None
+
+
+def _with_secrets_named(tree: nodes.Template) -> nodes.Template:
+    """The tree with `secret('…')` as a look-up in the context, since nothing can be called; changed in place."""
+    for output in tree.find_all(nodes.Output):
+        for number, child in enumerate(output.nodes):
+            if (reference := _secret_of(child)) is not None:
+                name = nodes.Name(SECRET, "load", lineno=child.lineno)
+                key = nodes.Const(reference, lineno=child.lineno)
+                output.nodes[number] = nodes.Getitem(name, key, "load", lineno=child.lineno)
+    return tree
 
 
 def _one_line(text: str) -> str:
@@ -260,6 +300,13 @@ class _Finder(NodeVisitor):
         self.params: set[str] = set()
         self.registered: set[str] = set()
         self.elsewhere: set[tuple[str | None, str]] = set()
+        self.secrets: set[str] = set()
+
+    def visit_Call(self, node: nodes.Call) -> None:
+        if (reference := _secret_of(node)) is not None:
+            self.secrets.add(reference)
+        else:
+            self.generic_visit(node)
 
     def visit_Name(self, node: nodes.Name) -> None:
         (self.names if node.ctx == "load" else self.bound).add(node.name)
@@ -316,4 +363,5 @@ def _uses(tree: nodes.Template) -> Uses:
         frozenset(finder.params),
         frozenset(finder.registered),
         frozenset(finder.elsewhere),
+        frozenset(finder.secrets),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from core.batch.needs import Reach, effective_needs, find_cycles
 from core.batch.selector import SelectorError, parse_selector
 from core.batch.yaml_source import Document
 from core.errors import Fault
+from core.secrets.reference import refuse_reference
 from core.template import NAMES, TemplateFault, Uses, compile_condition, compile_text
 
 Path = tuple[str | int, ...]
@@ -135,6 +137,7 @@ class _Check:
         except TemplateFault as error:
             self.add(path, error.message, line=error.line)
             return
+        self._secrets(path, uses)
         self._uses(path, uses, step)
 
     def _condition(self, path: Path, text: str, step: str) -> None:
@@ -144,6 +147,13 @@ class _Check:
             self.add(path, error.message, line=error.line)
             return
         self._uses(path, uses, step)
+
+    def _secrets(self, path: Path, uses: Uses) -> None:
+        for reference in sorted(uses.secrets):
+            if not (path[0] == "env" or path[2:3] == ("env",)):
+                self.add(path, SECRET_IN_TEXT, secret_hint(reference))
+            elif why := refuse_reference(reference):
+                self.add(path, why)
 
     def _uses(self, path: Path, uses: Uses, step: str | None) -> None:
         for name in sorted(uses.names - set(NAMES)):
@@ -172,6 +182,22 @@ class _Check:
                 )
             elif elsewhere and not self.reach.waits_for_all(step, producer):
                 self.add(path, f"{name!r} of another server needs step {producer} with scope all")
+
+
+SECRET_IN_TEXT = "a secret stands in an env only: other text is stored, shown, and read in process lists"
+
+
+def secret_hint(reference: str) -> str:
+    """The env form of a reference, for a text that cannot have it."""
+    name = re.sub(r"[^A-Z0-9]+", "_", reference.rpartition(":")[2].upper()).strip("_")
+    name = name if name[:1].isalpha() else f"SECRET_{name}".rstrip("_")
+    return f'env: {{{name}: "{{{{ secret({reference!r}) }}}}"}}, then "${name}" in the command'
+
+
+def secrets_of(batch: Batch) -> frozenset[str]:
+    """Every reference to a secret that the commands of a batch use."""
+    env = [batch.env, *(step.env for step in batch.steps.values())]
+    return frozenset().union(*(compile_text(text).uses.secrets for texts in env for text in texts.values()))
 
 
 def templates_of(step: Step) -> Iterator[tuple[Path, str]]:

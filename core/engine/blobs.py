@@ -46,6 +46,11 @@ class Blobs:
         """A file that a batch names, to read. Raises OutsideError, OSError."""
         return open_inside(self._workspace / path, self._roots)
 
+    @property
+    def workspace(self) -> Path:
+        """The workspace whose files are kept."""
+        return self._workspace
+
     def describe(self, path: str) -> FileRef:
         """The digest and size of such a file, without keeping a copy. Raises OSError."""
         with self.open(path) as file:

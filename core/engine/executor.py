@@ -5,7 +5,8 @@ is in doubt, with evidence. Nothing here assumes that the process that started a
 that attaches to it. `SshExecutor` (core/ssh) runs attempts on servers, `LocalExecutor`
 (core/engine/local_work.py) those that the engine runs itself; tests bring an executor in memory.
 
-Work is what an attempt does, already rendered: no template and no secret reference is left in it.
+Work is what an attempt does, already rendered: no template is left in it. The values of secrets are in the
+environment of what is handed to `start`, and nowhere else: `HandOver` puts them in right before.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ from core.engine.result import Result, hinted, of_end, of_stop
 from core.model import events
 from core.model.ids import AttemptRef
 from core.model.states import Asked, Phase, Purpose, TaskState
+from core.secrets.sealed import Sealed
+from core.secrets.use import RunSecrets
 from core.store.tx import Tx
 from providers.base import Server
 
@@ -52,6 +54,7 @@ class RunInputs:
     contexts: Contexts
     files: dict[str, FileRef]
     blobs: Blobs
+    secrets: RunSecrets
 
 
 class HandOver:
@@ -140,6 +143,7 @@ class HandOver:
             post=self.book.post,
             room=self.book.room,
             keep_stdout=keep_stdout,
+            forms=self.inputs.secrets.forms,
         )
 
     async def run(
@@ -159,13 +163,19 @@ class HandOver:
         )
 
         async def following() -> Answer:
-            answer = await self.executor.start(flight.server, ref, work, recorder, trace)
+            answer = await self.executor.start(flight.server, ref, self._clear(work), recorder, trace)
             if not isinstance(answer, InDoubt) or not follows or flight.stop_reason is not None:
                 return answer
             return await self._ask_until_known(flight, ref, work, recorder, trace, answer, None)
 
         answer = await flight.hand_over(ref, following(), timeout_s)
         return hinted(self._result(flight, answer, timeout_s, ok_exit), recorder)
+
+    def _clear(self, work: Work) -> Work:
+        """The work with the values of its secrets, for the executor alone."""
+        if isinstance(work, Command) and any(isinstance(text, Sealed) for text in work.env.values()):
+            return replace(work, env=self.inputs.secrets.clear(work.env))
+        return work
 
     async def find(
         self,
@@ -246,7 +256,7 @@ class HandOver:
 
     def _tell(self, flight: Flight, why: str) -> None:
         """Says of a running task why it is not heard of, "" when it is again."""
-        tx = Tx()
+        tx, why = Tx(), self.inputs.secrets.forms.redact_text(why)
         tx.task(self.book.number, flight.task, why=why)
         phase = Phase.RUN if self.book.tasks[flight.task].verify_exit is None else Phase.VERIFY
         told = {"phase": phase.value, "why": why or "its server is back"}
@@ -254,6 +264,16 @@ class HandOver:
         self.book.post(tx)
 
     def _result(
+        self, flight: Flight, answer: Answer | None, timeout_s: float | None, ok_exit: tuple[int, ...]
+    ) -> Result:
+        """How the answer counts; what its words quote of the server is redacted."""
+        result, redact = (
+            self._judged(flight, answer, timeout_s, ok_exit),
+            self.inputs.secrets.forms.redact_text,
+        )
+        return replace(result, why=redact(result.why), evidence=redact(result.evidence))
+
+    def _judged(
         self, flight: Flight, answer: Answer | None, timeout_s: float | None, ok_exit: tuple[int, ...]
     ) -> Result:
         if flight.stop_reason is not None:

@@ -39,6 +39,7 @@ from core.workspace.folder import Workspace
 if TYPE_CHECKING:
     from core.engine.planner import Planned
     from core.engine.run import Run
+    from core.secrets.use import RunSecrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ class LocalEngine(ReadingEngine):
 
     async def start(self, request: RunRequest) -> RunInfo:
         """See Engine.start."""
+        from core.engine import recovery
+
         check_changeable(self._workspace)
         check_sound(self._workspace)
         catalogue = await self.catalogue()
@@ -133,12 +136,19 @@ class LocalEngine(ReadingEngine):
             check_plan(plan, request.confirm)
             if not request.alongside:
                 catalogue.find_refused(held, planned.plan.servers)
-            run = await self._create(planned, request, plan.protection)
+            secrets = recovery.make_secrets(planned.snapshot, self._blobs)
+            await secrets.prepare()
+            run = await self._create(planned, request, plan.protection, secrets)
         self._spawn(run)
         return await self.run(run.book.number)
 
     async def _create(
-        self, planned: Planned, request: RunRequest, protection: str, parent: int | None = None
+        self,
+        planned: Planned,
+        request: RunRequest,
+        protection: str,
+        secrets: RunSecrets,
+        parent: int | None = None,
     ) -> Run:
         from core.engine import recovery
         from core.engine.run import Run
@@ -204,7 +214,7 @@ class LocalEngine(ReadingEngine):
             for task in range(graph.tasks)
         ]
         book = Book(number, run_id, graph, self._store, records)
-        inputs = recovery.make_inputs(snapshot, self._blobs, number, run_id)
+        inputs = recovery.make_inputs(snapshot, self._blobs, number, run_id, secrets)
         run = Run(book, snapshot, inputs, partial(self._executor, run_id))
         self._runs[number] = run
         return run
@@ -219,6 +229,7 @@ class LocalEngine(ReadingEngine):
         check_changeable(self._workspace)
         self._check_open()
         loaded = await self._load(run)
+        await loaded.inputs.secrets.prepare(anew=True)
         await self._catch_up(loaded)
         await loaded.ask_to_run(actor)
         self._spawn(loaded)
@@ -236,6 +247,7 @@ class LocalEngine(ReadingEngine):
         check_changeable(self._workspace)
         self._check_open()
         loaded = await self._load(run)
+        await loaded.inputs.secrets.prepare(anew=True)
         await self._finish_job(run, loaded)
         async with self._starting:
             await self._retake(loaded)
@@ -277,6 +289,7 @@ class LocalEngine(ReadingEngine):
         if limit:
             selector = parse_selector(limit)
             servers = {name for name, server in loaded.snapshot.servers.items() if selector.matches(server)}
+        await loaded.inputs.secrets.prepare(anew=True)
         async with self._starting:
             await self._retake(loaded)
             await loaded.ask_to_roll_back(actor, reason, steps, servers)

@@ -16,7 +16,7 @@ from typing import Any
 from core.batch.load import LoadedBatch
 from core.batch.needs import effective_needs
 from core.batch.params import resolve_params
-from core.batch.references import templates_of
+from core.batch.references import SECRET_IN_TEXT, secret_hint, templates_of
 from core.batch.selector import parse_selector
 from core.batch.targets import check_targets, resolve
 from core.engine import work
@@ -27,6 +27,7 @@ from core.engine.snapshot import ENGINE, Snapshot
 from core.errors import Fault, InputError
 from core.model.ids import ENGINE_SERVER
 from core.model.views import Plan, PlannedStep
+from core.secrets.sealed import render
 from core.template import TemplateFault, TextTemplate, compile_condition, compile_text
 from core.workspace.find import SETTINGS_FILE
 from core.workspace.folder import Workspace
@@ -112,6 +113,7 @@ def make_plan(
     )
     files = _files(faults, targets, contexts, blobs, workspace, keep_files=keep_files)
     _render(faults, targets, contexts)
+    _secrets(faults, workspace)
     _sudo_uploads(faults)
     faults.check()
     snapshot = Snapshot(loaded, params, servers, targets, files, dict(users), environment, env)
@@ -184,7 +186,9 @@ def _files(
                 files[source] = blobs.keep(source) if keep_files else blobs.describe(source)
                 if step.upload.template:
                     with blobs.open(source) as file:
-                        compile_text(file.read().decode())
+                        uses = compile_text(file.read().decode()).uses
+                    for reference in sorted(uses.secrets):
+                        faults.found.append(Fault(source, 0, 0, SECRET_IN_TEXT, secret_hint(reference)))
             except OutsideError:
                 faults.add(
                     path,
@@ -226,6 +230,23 @@ def _render(faults: _Faults, targets: Mapping[str, Sequence[str]], contexts: Con
                     break
 
 
+def _secrets(faults: _Faults, workspace: Workspace) -> None:
+    """Whether there are the secrets that commands use; no value is read."""
+    batch = faults.loaded.batch
+    env: dict[tuple[str | int, ...], str] = {("env", name): text for name, text in batch.env.items()}
+    env |= {
+        ("steps", s, "env", name): text for s, step in batch.steps.items() for name, text in step.env.items()
+    }
+    for path, text in env.items():
+        for reference in sorted(compile_text(text).uses.secrets):
+            from core.secrets.sources import Sources  # batches without secrets need no cryptography
+
+            try:
+                Sources.of(workspace).check(reference)
+            except InputError as error:
+                faults.add(path, error.message, error.hint)
+
+
 def _try(
     faults: _Faults,
     path: tuple[str | int, ...],
@@ -237,7 +258,7 @@ def _try(
     failed: dict[str, list[str]] = {}
     for server in servers:
         try:
-            template.render(contexts.of(step, server))
+            render(template, contexts.of(step, server))
         except TemplateFault as error:
             failed.setdefault(error.message, []).append(server)
         if not template.uses.servers:

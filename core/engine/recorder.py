@@ -4,7 +4,8 @@ One recorder serves one attempt. Output that came before an outcome is durable w
 `finish` puts what is left into the transaction of the outcome. The recorder never blocks the
 executor and remembers at most a piece of each stream, the last line, and, for steps that register
 their output, the head of standard output. Where the store is behind it says so, and the executor stops
-reading (`OutputSink`).
+reading (`OutputSink`). Secrets are taken out before anything is kept; what may begin one waits for what
+follows it, so `offsets` (raw, received) may be ahead of what is stored.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from core.model import events
 from core.model.states import Purpose, Stream, from_the_start
 from core.prompts import TAIL_BYTES, hint_for
+from core.secrets.redact import NO_FORMS, Forms, Redactor
 from core.store.tx import Tx
 
 PIECE_BYTES = 64 * 1024
@@ -38,6 +40,7 @@ class OutputRecorder:
         post: Callable[[Tx], None],
         room: Callable[[], asyncio.Future[None] | None] = lambda: None,
         keep_stdout: bool = False,
+        forms: Forms = NO_FORMS,
     ) -> None:
         self._run, self._task, self._step, self._server = run, task, step, server
         self._purpose, self._attempt = purpose, attempt
@@ -47,6 +50,7 @@ class OutputRecorder:
         self._timer: asyncio.TimerHandle | None = None
         self._last_line = b""
         self._keep_stdout = keep_stdout
+        self._redactors = {stream: Redactor(forms) for stream in Stream} if forms else {}
         self._ends = {Stream.STDOUT: b"", Stream.STDERR: b""}
         self.offsets = from_the_start()
         self.stdout = bytearray()
@@ -62,9 +66,27 @@ class OutputRecorder:
         """See OutputSink."""
         if not data:
             return None
-        gap = start > self.offsets[stream]
+        before = self.offsets[stream]
         self.offsets[stream] = start + len(data)
         self._ends[stream] = (self._ends[stream] + data[-TAIL_BYTES:])[-TAIL_BYTES:]
+        redactor = self._redactors.get(stream)
+        if redactor is not None:
+            if start != before:
+                self._release(stream, before)
+            start -= redactor.held
+            data = redactor.feed(data)
+        self._gather(stream, start, data, gap=start > before)
+        return self._room()
+
+    def _release(self, stream: Stream, end: int) -> None:
+        """Gathers what the redactor held back up to offset `end`: nothing that belongs to it follows."""
+        held = self._redactors[stream].finish()
+        self._gather(stream, end - len(held), held)
+
+    def _gather(self, stream: Stream, start: int, data: bytes, *, gap: bool = False) -> None:
+        """Takes redacted bytes."""
+        if not data:
+            return
         if self._keep_stdout and stream is Stream.STDOUT:
             room = REGISTERED_BYTES - len(self.stdout)
             self.stdout += data[:room]
@@ -80,11 +102,15 @@ class OutputRecorder:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self.flush)
-        return self._room()
 
     def hint(self, exit_status: int | None) -> str:
         """What to do instead, where the command ended at a prompt that nobody could answer; else ""."""
         return hint_for(self._ends[Stream.STDERR], self._ends[Stream.STDOUT], exit_status)
+
+    def end(self) -> None:
+        """Posts what is left of output that no outcome goes with."""
+        self._release_all()
+        self.flush()
 
     def flush(self) -> None:
         """Posts what has gathered."""
@@ -98,8 +124,13 @@ class OutputRecorder:
 
     def finish(self, tx: Tx) -> str | None:
         """Puts what is left into the outcome's transaction; returns the last line, None where unchanged."""
+        self._release_all()
         self._stop_timer()
         return self._move_to(tx) if self._pieces else None
+
+    def _release_all(self) -> None:
+        for stream in self._redactors:
+            self._release(stream, self.offsets[stream])
 
     def _move_to(self, tx: Tx) -> str | None:
         before = self._last_line

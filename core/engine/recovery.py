@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from core.batch.references import secrets_of
 from core.engine.blobs import Blobs
 from core.engine.book import Book, TaskRecord
 from core.engine.contexts import Contexts
@@ -21,14 +22,17 @@ from core.engine.run import Run
 from core.engine.snapshot import Snapshot
 from core.errors import InputError
 from core.model.states import Asked, Phase, Purpose, RunState, TaskState, UndoState
+from core.secrets.use import RunSecrets
 from core.store.store import Store
 from core.store.tx import Tx
 
 INTERRUPTED = "the engine that executed it ended; resume it to go on"
 
 
-def make_inputs(snapshot: Snapshot, blobs: Blobs, number: int, run_id: str) -> RunInputs:
-    """What the tasks of a run are made from."""
+def make_inputs(
+    snapshot: Snapshot, blobs: Blobs, number: int, run_id: str, secrets: RunSecrets | None = None
+) -> RunInputs:
+    """What the tasks of a run are made from; with `secrets` where they were read already."""
     batch = snapshot.loaded.batch
     contexts = Contexts(
         params=snapshot.params,
@@ -40,7 +44,13 @@ def make_inputs(snapshot: Snapshot, blobs: Blobs, number: int, run_id: str) -> R
         environment=snapshot.environment,
         env=snapshot.env,
     )
-    return RunInputs(batch, dict(snapshot.servers), contexts, dict(snapshot.files), blobs)
+    secrets = secrets or make_secrets(snapshot, blobs)
+    return RunInputs(batch, dict(snapshot.servers), contexts, dict(snapshot.files), blobs, secrets)
+
+
+def make_secrets(snapshot: Snapshot, blobs: Blobs) -> RunSecrets:
+    """The secrets of a run, not read yet."""
+    return RunSecrets(blobs.workspace, secrets_of(snapshot.loaded.batch))
 
 
 async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Callable[[str], Executor]) -> Run:

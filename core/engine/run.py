@@ -91,8 +91,10 @@ class Run:
     async def execute(self) -> None:
         """Carries the run on until it ended, waits for a person, is paused or drained.
 
-        Raises Fenced or StoreError where the store fails; the run is then left as it is durable.
+        Raises Fenced or StoreError where the store fails, InputError where a secret cannot be read; the run is
+        then left as it is durable.
         """
+        await self.inputs.secrets.prepare()
         self._executor = self._make_executor()
         try:
             if not self.rolling_back:

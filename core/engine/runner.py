@@ -446,7 +446,7 @@ class TaskRunner:
         result = await self._hands.run(
             flight, ref, work, recorder, guard.timeout_s or works.DEFAULT_GUARD_TIMEOUT_S
         )
-        recorder.flush()
+        recorder.end()
         return result
 
     # ------------------------------------------------------------ ends

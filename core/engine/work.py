@@ -15,6 +15,7 @@ from core.engine.blobs import Blobs, FileRef
 from core.engine.executor import Command, HttpProbe, PortProbe, Upload, Work
 from core.errors import InputError
 from core.model.ids import AttemptRef
+from core.secrets.sealed import render
 from core.template import compile_condition, compile_text
 
 DEFAULT_GUARD_TIMEOUT_S = 60.0
@@ -23,10 +24,10 @@ DEFAULT_UPLOAD_TIMEOUT_S = 600.0
 
 
 def environment(batch: Batch, step: Step, context: Mapping[str, Any]) -> dict[str, str]:
-    """The environment of a step's commands: the batch's, then the step's, rendered."""
+    """The environment of a step's commands: the batch's, then the step's, rendered; secrets stay sealed."""
     if not batch.env and not step.env:
         return {}
-    return {name: compile_text(value).render(context) for name, value in {**batch.env, **step.env}.items()}
+    return {name: render(compile_text(value), context) for name, value in {**batch.env, **step.env}.items()}
 
 
 def identity(ref: AttemptRef) -> dict[str, str]:

@@ -17,6 +17,8 @@ _VALUE = re.compile(r"[A-Za-z0-9._:/@+-]{1,128}")
 _VALUE_CHARACTER = re.compile(r"[A-Za-z0-9._:/@+-]")
 MAX_NAME = 63
 MAX_LABEL_VALUE = 128
+MAX_SECRET_NAME = 200
+MAX_SECRET_FOLDERS = 8
 
 
 def refuse_server_name(text: str) -> str:
@@ -61,6 +63,26 @@ def refuse_label_value(text: str) -> str:
         return f"a label's value has at most {MAX_LABEL_VALUE} characters; this one has {len(text)}"
     bad = next(character for character in text if not _VALUE_CHARACTER.match(character))
     return f"a label's value cannot hold {describe(bad)}; letters, digits and . _ - : / @ + are allowed"
+
+
+def refuse_secret_name(text: str) -> str:
+    """Why `text` cannot name a secret (names in folders: `db/password`); "" when it can."""
+    parts = text.split("/")
+    if len(text) > MAX_SECRET_NAME or len(parts) > MAX_SECRET_FOLDERS + 1:
+        return (
+            f"a secret's name has at most {MAX_SECRET_NAME} characters and {MAX_SECRET_FOLDERS} folders; "
+            f"this one has {len(text)} and {len(parts) - 1}"
+        )
+    for part in parts:
+        if why := _refuse_name(
+            part, "a secret's name" if len(parts) == 1 else "each part of a secret's name"
+        ):
+            return why
+        if part.lower().endswith(".age"):
+            return "a secret's name does not end with .age: that is its file's"
+    if parts[0].lower() == "recipients":
+        return "'recipients' is reserved: it names the file of those who can open the secrets"
+    return ""
 
 
 def describe(character: str) -> str:

@@ -4,6 +4,7 @@
     servers/NAME.yaml   the settings of provider NAME
     batches/NAME.yaml   batch documents
     files/              what batches upload
+    secrets/            one encrypted file for each secret, and who can open them (core/secrets)
     .windlass/          state (0700), made when there is something to keep: the database, the lease,
                         known_hosts, copies of files in use
 

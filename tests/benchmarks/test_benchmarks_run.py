@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SMALL = {
     "bench_engine": ["--chains", "5", "--length", "4"],
+    "bench_redact": ["--mib", "0.2"],
     "bench_resume": ["--servers", "10", "--steps", "4"],
     "bench_ssh": ["--servers", "3", "--commands", "2"],
     "bench_start": [],

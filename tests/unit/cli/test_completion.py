@@ -103,3 +103,11 @@ def test_nothing_is_offered_and_nothing_told_where_something_is_wrong(
     assert offered(windlass, monkeypatch, line) == []
     (tmp_path / "workspace.yaml").write_text("nonsense: [")
     assert offered(windlass, monkeypatch, line) == []
+
+
+def test_secrets_are_offered_by_name(lab: Lab, windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lab.path / "secrets" / "db").mkdir(parents=True)
+    for name in ("token", "db/password"):
+        (lab.path / "secrets" / f"{name}.age").touch()
+    assert offered(windlass, monkeypatch, "windlass secrets get ") == ["db/password", "token"]
+    assert offered(windlass, monkeypatch, "windlass secrets edit t") == ["token"]

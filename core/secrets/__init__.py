@@ -1,0 +1,1 @@
+"""Secrets: kept encrypted in the workspace, in clear only in memory and on the wire to their consumer."""
