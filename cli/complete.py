@@ -1,4 +1,4 @@
-"""What the shell completes: batches, parameters, runs, tasks, steps, servers, selectors of the workspace at hand.
+"""What the shell completes: batches, parameters, runs, tasks, steps, servers, selectors, paths of the configuration.
 
 Completion never fails and never prints: whatever goes wrong, nothing is offered. It only reads.
 """
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RUNS = 50
 TASKS = 200
+PATHS = 500
 
 
 def _quietly(make: Callable[[], list[CompletionItem]]) -> list[CompletionItem]:
@@ -145,3 +146,35 @@ def complete_selectors(ctx: click.Context, param: click.Parameter, incomplete: s
         return [_item(text, told) for text, told in found.items()]
 
     return _quietly(lambda: _starting(_ask(selectors), incomplete))
+
+
+def complete_environments(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of the configuration's environments."""
+
+    def find() -> list[CompletionItem]:
+        from cli.options import workspace_folder
+        from core.config.load import environment_names
+
+        return [_item(name) for name in environment_names(workspace_folder())]
+
+    return _quietly(lambda: _starting(find(), incomplete))
+
+
+def complete_config_paths(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Paths of the configuration, those of the environment on the command line with it."""
+
+    def find() -> list[CompletionItem]:
+        from cli.options import workspace_folder
+        from core.config.load import load_config
+        from core.config.open import given_here
+        from core.config.paths import show
+        from core.config.tree import every_path
+
+        config = load_config(workspace_folder(), given_here(str(ctx.params.get("environment") or "")))
+        return [_item(show(path)) for path in every_path(config.root)]
+
+    return _quietly(lambda: _starting(find(), incomplete)[:PATHS])

@@ -12,6 +12,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from core.config.load import Link
+    from core.config.tree import Entry
     from core.errors import Fault
     from core.model.events import Event
     from core.model.gaps import Gap
@@ -307,4 +309,45 @@ def take_over(owner: OwnerInfo, waited_s: float, runs: Sequence[int]) -> Form:
         "since": moment(owner.since),
         "waited_s": round(waited_s, 3),
         "runs": list(runs),
+    }
+
+
+def setting(path: str, value: Any, entry: Entry | None) -> Form:
+    """A value of the configuration; without an entry of its own a template gave it as part of another value."""
+    origin = entry.origin if entry is not None else None
+    return {
+        "type": "setting",
+        "path": path,
+        "value": plain(value),
+        "layer": origin.layer.value if origin else None,
+        "file": origin.file if origin else None,
+        "line": origin.line if origin else None,
+        "column": origin.column if origin else None,
+    }
+
+
+def link(path: str, found: Link, hides: str | None, *, effective: bool) -> Form:
+    """What one layer says about a value, as it is written there; `hides` is the path above it that stands there."""
+    origin = found.entry.origin
+    return {
+        "type": "link",
+        "path": path,
+        "layer": origin.layer.value,
+        "file": origin.file,
+        "line": origin.line,
+        "column": origin.column,
+        "written": plain(found.entry.data()),
+        "effective": effective,
+        "hides": hides,
+    }
+
+
+def difference(path: str, names: Sequence[str], values: Sequence[Any], absent: str | None) -> Form:
+    """A value that differs between two environments; `absent` is the one that has none."""
+    return {
+        "type": "difference",
+        "path": path,
+        "environments": list(names),
+        "values": plain(values),
+        "absent": absent,
     }

@@ -63,13 +63,15 @@ class Uses:
     """What a template refers to.
 
     `names` are the top-level names; `params` those read as `params.x`; `registered` the results of the same
-    server; `elsewhere` those of other servers as (server, name), with None where the server is worked out.
+    server; `elsewhere` those of other servers as (server, name), with None where the server is worked out;
+    `config` the paths below `config`, each as far as it is written out and not worked out.
     """
 
     names: frozenset[str] = frozenset()
     params: frozenset[str] = frozenset()
     registered: frozenset[str] = frozenset()
     elsewhere: frozenset[tuple[str | None, str]] = frozenset()
+    config: frozenset[tuple[str | int, ...]] = frozenset()
 
     @property
     def results(self) -> bool:
@@ -124,6 +126,7 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         tree = cast(nodes.Template, _compiled(lambda: _parse_expression(text)))
+        _read_secrets(tree)
         _check(tree)
         self.uses = _uses(tree)
         guarded(tree)
@@ -175,6 +178,7 @@ def _parse(text: str) -> nodes.Template:
     if len(text) > MAX_TEMPLATE:
         raise TemplateFault(f"a template holds at most {MAX_TEMPLATE} characters")
     tree: nodes.Template = _compiled(lambda: ENVIRONMENT.parse(text))
+    _read_secrets(tree)
     _check(tree)
     return tree
 
@@ -225,6 +229,29 @@ def _in_words(error: Exception, line: int = 1) -> TemplateFault:
     return TemplateFault(f"template: {type(error).__name__}: {_one_line(str(error))}", line)
 
 
+def _read_secrets(tree: nodes.Template) -> None:
+    """Makes `secret('name')` the reading of a key of `secret`, in place: a template calls nothing.
+
+    Raises TemplateFault where the name is not written out.
+    """
+    for parent in [tree, *tree.find_all(nodes.Node)]:
+        for field, value in parent.iter_fields():
+            if isinstance(value, nodes.Call):
+                setattr(parent, field, _secret(value))
+            elif isinstance(value, list):
+                value[:] = [_secret(item) if isinstance(item, nodes.Call) else item for item in value]
+
+
+def _secret(call: nodes.Call) -> nodes.Expr:
+    if not isinstance(call.node, nodes.Name) or call.node.name != "secret":
+        return call  # refused when it is rendered
+    given = call.args[0] if len(call.args) == 1 else None
+    more = call.kwargs or call.dyn_args or call.dyn_kwargs
+    if more or not isinstance(given, nodes.Const) or not isinstance(given.value, str):
+        raise TemplateFault("secret takes one name in quotes: secret('db/password')", call.lineno)
+    return nodes.Getitem(call.node, given, "load", lineno=call.lineno)
+
+
 def _check(tree: nodes.Template) -> None:
     """Raises TemplateFault for what templates do not have, at the line where it stands."""
     pending: list[tuple[nodes.Node, int]] = [(tree, 0)]
@@ -260,17 +287,40 @@ class _Finder(NodeVisitor):
         self.params: set[str] = set()
         self.registered: set[str] = set()
         self.elsewhere: set[tuple[str | None, str]] = set()
+        self.config: set[tuple[str | int, ...]] = set()
 
     def visit_Name(self, node: nodes.Name) -> None:
         (self.names if node.ctx == "load" else self.bound).add(node.name)
+        if node.name == "config" and node.ctx == "load":
+            self.config.add(())
 
     def visit_Getattr(self, node: nodes.Getattr) -> None:
         self._member(node.node, node.attr)
-        self.generic_visit(node)
+        if not self._configured(node):
+            self.generic_visit(node)
 
     def visit_Getitem(self, node: nodes.Getitem) -> None:
         self._member(node.node, node.arg.value if isinstance(node.arg, nodes.Const) else None)
-        self.generic_visit(node)
+        if not self._configured(node):
+            self.generic_visit(node)
+
+    def _configured(self, node: nodes.Getattr | nodes.Getitem) -> bool:
+        """Notes a path below `config` that is written out to its end; True where it is one."""
+        parts: list[str | int] = []
+        around: nodes.Node = node
+        while isinstance(around, nodes.Getattr | nodes.Getitem):
+            if isinstance(around, nodes.Getattr):
+                parts.append(around.attr)
+            elif isinstance(around.arg, nodes.Const) and type(around.arg.value) in (str, int):
+                parts.append(around.arg.value)
+            else:
+                return False
+            around = around.node
+        if not isinstance(around, nodes.Name) or around.name != "config":
+            return False
+        self.config.add(tuple(reversed(parts)))
+        self.names.add("config")
+        return True
 
     def _member(self, around: nodes.Node, member: Any) -> None:
         if not isinstance(member, str):
@@ -316,4 +366,5 @@ def _uses(tree: nodes.Template) -> Uses:
         frozenset(finder.params),
         frozenset(finder.registered),
         frozenset(finder.elsewhere),
+        frozenset(finder.config),
     )

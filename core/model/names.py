@@ -41,6 +41,11 @@ def refuse_workspace_name(text: str) -> str:
     return _refuse_name(text, "a workspace's name")
 
 
+def refuse_environment_name(text: str) -> str:
+    """Why `text` cannot name an environment of the configuration; "" when it can."""
+    return _refuse_name(text, "an environment's name")
+
+
 def refuse_label_key(text: str) -> str:
     """Why `text` cannot be the key of a label; "" when it can."""
     return _refuse_name(text, "a label's key")
