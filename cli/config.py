@@ -17,6 +17,21 @@ TABLE = {
         "cli.config_check:validate", "Check the configuration: every fault with its place.", "Look"
     ),
     "diff": Lazy("cli.config_check:diff", "Tell how two environments differ, by their values.", "Look"),
+    "set": Lazy("cli.config_change:set_command", "Set a value in a file of the configuration.", "Change"),
+    "unset": Lazy(
+        "cli.config_change:unset",
+        "Take a key, or an entry of a list, out of a file of the configuration.",
+        "Change",
+    ),
+    "append": Lazy(
+        "cli.config_change:append",
+        "Add an entry to the end of a list in a file of the configuration.",
+        "Change",
+    ),
+    "history": Lazy(
+        "cli.config_history:history", "List the edits that commands made, newest first.", "Change"
+    ),
+    "revert": Lazy("cli.config_history:revert", "Take an edit back, the newest by default.", "Change"),
 }
 
 

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from core.config.files import Change
     from core.config.load import Link
     from core.config.tree import Entry
     from core.errors import Fault
@@ -350,4 +351,18 @@ def difference(path: str, names: Sequence[str], values: Sequence[Any], absent: s
         "environments": list(names),
         "values": plain(values),
         "absent": absent,
+    }
+
+
+def edit(change: Change, elsewhere: Sequence[str]) -> Form:
+    """An edit of a file of the configuration; `elsewhere` are the paths that changed with it."""
+    return {
+        "type": "edit",
+        "number": change.number,
+        "time": moment(change.time),
+        "actor": change.actor,
+        "action": change.action,
+        "path": change.path,
+        "file": change.file,
+        "elsewhere": list(elsewhere),
     }

@@ -245,7 +245,7 @@ class _Builder:
             event.start_mark.line + 1,
             event.start_mark.column + 1,
             "scalar",
-            value=_resolve(event.value) if plain else event.value,
+            value=plain_scalar(event.value) if plain else event.value,
             block=event.style in ("|", ">"),
             quoted=not plain,
         )
@@ -395,7 +395,7 @@ class _Builder:
         opened.key, opened.skip = None, False
 
 
-def _resolve(text: str) -> Scalar:
+def plain_scalar(text: str) -> Scalar:
     """A plain scalar by YAML 1.2's core schema (yaml.org/spec/1.2.2, section 10.3.2)."""
     if text in NULLS:
         return None

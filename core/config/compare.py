@@ -21,14 +21,22 @@ class Difference:
     right: Any
 
 
-def differences(left: Any, right: Any, path: Path = ()) -> Iterator[Difference]:
-    """Every difference, in the order of the left side; mappings by key, everything else as a whole."""
+def differences(left: Any, right: Any, path: Path = (), *, by_index: bool = False) -> Iterator[Difference]:
+    """Every difference, in the order of the left side; mappings by key, everything else as a whole.
+
+    With `by_index` lists of one length are compared entry by entry.
+    """
+    lists = isinstance(left, list) and isinstance(right, list) and len(left) == len(right)
+    if by_index and lists:
+        for index, (one, other) in enumerate(zip(left, right, strict=True)):
+            yield from differences(one, other, (*path, index), by_index=True)
+        return
     if not isinstance(left, Mapping) or not isinstance(right, Mapping) or not (left and right):
         if not same(left, right):
             yield Difference(path, left, right)
         return
     for key in [*left, *(key for key in right if key not in left)]:
-        yield from differences(left.get(key, ABSENT), right.get(key, ABSENT), (*path, key))
+        yield from differences(left.get(key, ABSENT), right.get(key, ABSENT), (*path, key), by_index=by_index)
 
 
 def same(left: Any, right: Any) -> bool:
