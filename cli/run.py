@@ -9,6 +9,7 @@ import click
 
 from cli import planview
 from cli.actor import actor
+from cli.config_options import settings_options
 from cli.exits import Exit
 from cli.launch import owner, perform, reader
 from cli.options import batch_arguments, follow_options, workspace_folder, workspace_option
@@ -29,6 +30,7 @@ POLL_S = 0.5
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
 @click.option("--alongside", is_flag=True, help="Start although another open run holds some of the servers.")
 @click.option("--wait", is_flag=True, help="Wait until no other engine and no other run is in the way.")
+@settings_options
 @workspace_option
 def run(
     batch: str,
@@ -38,6 +40,9 @@ def run(
     yes: bool,
     alongside: bool,
     wait: bool,
+    environment: str,
+    settings: tuple[str, ...],
+    texts: tuple[str, ...],
 ) -> Exit:
     """Run a batch and follow it.
 
@@ -47,7 +52,8 @@ def run(
     """
     from core.engine.api import PlanRequest, RunRequest
 
-    request = RunRequest(PlanRequest(batch, params, limit), actor(), alongside)
+    plan = PlanRequest(batch, params, limit, False, environment, settings, texts)
+    request = RunRequest(plan, actor(), alongside)
     return perform(_run(workspace_folder(), request, how, ask=not yes and interactive(), wait=wait))
 
 

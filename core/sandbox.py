@@ -26,7 +26,7 @@ MAX_WORK = 32 * MAX_RENDERED
 """Characters and entries that one rendering may make on the way to its text."""
 MAX_LOOPS = 1_000_000
 MAX_BITS = 4096
-NAMES = ("params", "server", "servers", "registered", "run", "step")
+NAMES = ("params", "config", "server", "servers", "registered", "run", "step")
 FILTERS = (
     "abs", "capitalize", "count", "default", "d", "first", "float", "int", "items", "join", "last", "length",
     "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "round", "select", "selectattr",

@@ -40,13 +40,18 @@ class PlanRequest:
     """What to plan: `batch` is a name (`batches/NAME.yaml`) or a path; `limit` a selector that narrows it.
 
     `params` given as strings are read by the type that the batch declares. `connect` asks every server
-    how commands run there; else the plan says what the last session with each was told.
+    how commands run there; else the plan says what the last session with each was told. `environment`, `settings`
+    and `texts` are those of the configuration: its overlay ("" for what WINDLASS_ENVIRONMENT names), `--set` and
+    `--set-string`.
     """
 
     batch: str
     params: Mapping[str, Any] = field(default_factory=dict)
     limit: str = ""
     connect: bool = False
+    environment: str = ""
+    settings: Sequence[str] = ()
+    texts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What templates may use: parameters, the server, the run, the step, and what earlier tasks registered.
+"""What templates may use: parameters, configuration, the server, the run, the step, what earlier tasks registered.
 
 Everything here is plain data, built once for a run and shared: a task's context costs one small dict.
 What servers printed is only ever a value, never a template.
@@ -35,8 +35,10 @@ class Contexts:
         number: int,
         run_id: str,
         batch: str,
+        config: Mapping[str, Any],
     ) -> None:
         self._params = dict(params)
+        self._config = config
         self._run = {"number": number, "id": run_id, "batch": batch}
         self._servers: dict[str, dict[str, Any]] = {}
         self._registered: dict[str, dict[str, Any]] = {}
@@ -52,6 +54,7 @@ class Contexts:
         """The context of one attempt of a task."""
         return {
             "params": self._params,
+            "config": self._config,
             "server": self._servers[server],
             "servers": self._servers,
             "registered": self._registered[server],

@@ -8,10 +8,12 @@ come at once, each with file, line and column.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.batch.load import LoadedBatch
 from core.batch.needs import effective_needs
@@ -22,6 +24,7 @@ from core.batch.targets import check_targets, resolve
 from core.engine import work
 from core.engine.api import PlanRequest
 from core.engine.blobs import Blobs, FileRef
+from core.engine.configured import Configured, uses_of
 from core.engine.contexts import Contexts
 from core.engine.snapshot import ENGINE, Snapshot
 from core.errors import Fault, InputError
@@ -29,6 +32,9 @@ from core.model.ids import ENGINE_SERVER
 from core.model.views import Plan, PlannedStep
 from core.template import TemplateFault, TextTemplate, compile_condition, compile_text
 from providers.base import Server, ServerState
+
+if TYPE_CHECKING:
+    from core.config.resolve import Resolver
 
 SHOWN_FAULTS_PER_FIELD = 3
 """A template that fails on many servers is told for the first few of them."""
@@ -72,10 +78,13 @@ def make_plan(
     workspace: Path,
     *,
     keep_files: bool,
+    open_config: Callable[[], Resolver],
     held: Mapping[str, int] | None = None,
     warnings: Sequence[str] = (),
 ) -> Planned:
     """Plans a loaded batch. `keep_files` copies what it uploads into the blobs (a run does, a plan does not).
+
+    `open_config` gives the configuration; it is called where the batch uses some of it.
 
     Raises InputError with every fault.
     """
@@ -95,6 +104,9 @@ def make_plan(
             f"{loaded.file}: no step has a server to run on",
             hint="`windlass servers list` shows the inventory; check the batch's `on` and --limit",
         )
+    configured = Configured(open_config)
+    for place, used in uses_of(loaded):
+        configured.use(used, partial(faults.add, place))
     contexts = Contexts(
         params=params,
         servers=servers.values(),
@@ -102,12 +114,14 @@ def make_plan(
         number=0,
         run_id="0" * 32,
         batch=loaded.batch.name,
+        config=configured.values,
     )
-    files = _files(faults, targets, contexts, blobs, workspace, keep_files=keep_files)
-    _render(faults, targets, contexts)
+    files = _files(faults, targets, contexts, configured, blobs, workspace, keep_files=keep_files)
+    faults.found += configured.faults
+    _render(faults, targets, contexts, configured)
     _sudo_uploads(faults)
     faults.check()
-    snapshot = Snapshot(loaded, params, servers, targets, files, dict(users))
+    snapshot = Snapshot(loaded, params, servers, targets, files, dict(users), configured.values)
     return Planned(_describe(snapshot, told, held or {}), snapshot)
 
 
@@ -145,6 +159,7 @@ def _files(
     faults: _Faults,
     targets: Mapping[str, Sequence[str]],
     contexts: Contexts,
+    configured: Configured,
     blobs: Blobs,
     workspace: Path,
     *,
@@ -163,6 +178,8 @@ def _files(
                 faults.add(
                     path, "the file to upload must be known at plan time: it may not depend on results"
                 )
+                continue
+            if configured.told(template.uses):
                 continue
             for server in targets[name]:
                 sources.add(work.upload_source(step, contexts.of(name, server)))
@@ -184,7 +201,8 @@ def _files(
                     continue
                 files[source] = blobs.keep(source) if keep_files else blobs.describe(source)
                 if step.upload.template:
-                    compile_text(real.read_text("utf-8"))
+                    uses = compile_text(real.read_text("utf-8")).uses
+                    configured.use(uses.config, partial(faults.add, path))
             except TemplateFault as error:
                 faults.found.append(Fault(source, error.line, error.column, error.message))
             except (OSError, UnicodeError) as error:
@@ -192,7 +210,9 @@ def _files(
     return files
 
 
-def _render(faults: _Faults, targets: Mapping[str, Sequence[str]], contexts: Contexts) -> None:
+def _render(
+    faults: _Faults, targets: Mapping[str, Sequence[str]], contexts: Contexts, configured: Configured
+) -> None:
     """Renders every template that can be rendered before the run, for each server it may differ on."""
     batch = faults.loaded.batch
     for name, step in batch.steps.items():
@@ -200,12 +220,12 @@ def _render(faults: _Faults, targets: Mapping[str, Sequence[str]], contexts: Con
             continue
         for path, text in templates_of(step):
             template = compile_text(text)
-            if template.constant or template.uses.results:
+            if template.constant or template.uses.results or configured.told(template.uses):
                 continue
             _try(faults, ("steps", name, *path), template, name, targets[name], contexts)
         if step.when is not None:
             condition = compile_condition(step.when)
-            if condition.uses.results:
+            if condition.uses.results or configured.told(condition.uses):
                 continue
             for server in targets[name]:
                 try:
@@ -297,11 +317,13 @@ def _describe(snapshot: Snapshot, warnings: Sequence[str], held: Mapping[str, in
 
 
 def plan_digest(snapshot: Snapshot) -> str:
-    """What a person saw, as one digest: the text, the parameters, the targets and the files."""
+    """What a person saw, as one digest: the text, the parameters, the configuration, the targets and the files."""
     seen: list[Any] = [
         snapshot.loaded.digest,
         sorted((name, repr(value)) for name, value in snapshot.params.items()),
         [(step, list(names)) for step, names in snapshot.targets.items()],
         sorted((name, ref.digest) for name, ref in snapshot.files.items()),
     ]
+    if snapshot.config:
+        seen.append(json.dumps(snapshot.config, sort_keys=True))
     return hashlib.sha256(repr(seen).encode()).hexdigest()

@@ -37,6 +37,7 @@ def make_inputs(snapshot: Snapshot, blobs: Blobs, number: int, run_id: str) -> R
         number=number,
         run_id=run_id,
         batch=batch.name,
+        config=snapshot.config,
     )
     return RunInputs(batch, dict(snapshot.servers), contexts, dict(snapshot.files), blobs)
 

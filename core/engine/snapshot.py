@@ -1,4 +1,4 @@
-"""What a run was made from: the batch text, parameters, resolved servers, targets and files.
+"""What a run was made from: batch text, parameters, configuration, resolved servers, targets and files.
 
 A resume reads nothing else (but addresses of servers that their provider says have moved). The
 document is JSON in the run's snapshot row; its form is versioned.
@@ -7,7 +7,7 @@ document is JSON in the run's snapshot row; its form is versioned.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from core.errors import StoreNewer
 from core.model.ids import ENGINE_SERVER
 from providers.base import Server, ServerState, SshTarget
 
-FORMAT = 1
+FORMAT = 2
+"""The newest form. One without configuration is written as form 1, which an older Windlass resumes."""
 
 ENGINE = Server(name=ENGINE_SERVER, provider="engine", ssh=SshTarget(address="", use_ssh_config=False))
 """The server that stands for the engine itself."""
@@ -28,7 +29,10 @@ ENGINE = Server(name=ENGINE_SERVER, provider="engine", ssh=SshTarget(address="",
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One run's inputs. `targets` maps each step, in document order, to its servers."""
+    """One run's inputs. `targets` maps each step, in document order, to its servers.
+
+    `config` are the values of the configuration that the batch uses, nested as they are there.
+    """
 
     loaded: LoadedBatch
     params: Mapping[str, Any]
@@ -36,6 +40,7 @@ class Snapshot:
     targets: Mapping[str, Sequence[str]]
     files: Mapping[str, FileRef]
     users: Mapping[str, str]
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def graph(self) -> Graph:
         """The expanded graph of the run."""
@@ -73,7 +78,7 @@ class Snapshot:
     def to_document(self) -> dict[str, Any]:
         """The JSON form (without the batch's text, which has a column of its own)."""
         return {
-            "format": FORMAT,
+            "format": FORMAT if self.config else 1,
             "params": dict(self.params),
             "servers": [_server_out(server) for server in self.servers.values()],
             "targets": {step: list(names) for step, names in self.targets.items()},
@@ -82,6 +87,7 @@ class Snapshot:
                 for name, ref in self.files.items()
             },
             "users": dict(self.users),
+            **({"config": dict(self.config)} if self.config else {}),
         }
 
     @classmethod
@@ -103,6 +109,7 @@ class Snapshot:
                 for name, ref in document["files"].items()
             },
             users=document["users"],
+            config=document.get("config", {}),
         )
 
 
