@@ -190,10 +190,11 @@ def warn(environment: str) -> None:
     """Tells what is wrong with the configuration as it is now: an edit may have been half of what is meant."""
     from cli.config_options import opened
     from cli.failures import fault_line
+    from core.config.check import all_faults
     from core.errors import InputError
 
     try:
-        faults = opened(environment).faults()
+        faults = all_faults(opened(environment), workspace_folder())
     except InputError as error:
         faults = list(error.faults)
     for fault in faults:

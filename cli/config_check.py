@@ -28,7 +28,8 @@ VALUE_CHARS = 48
 def validate(environment: str, settings: tuple[str, ...], texts: tuple[str, ...], as_json: bool) -> Exit:
     """Check the configuration: every fault with its place.
 
-    Without --environment every environment is checked; where there is none, the workspace's own values are.
+    Without --environment every environment is checked; where there is none, the workspace's own values are. Where
+    there is a config/schema.yaml, the values must fit that JSON Schema as well.
     """
     from core.config.load import environment_names
 
@@ -56,6 +57,7 @@ def validate(environment: str, settings: tuple[str, ...], texts: tuple[str, ...]
 
 def _checked(name: str, settings: tuple[str, ...], texts: tuple[str, ...]) -> tuple[list[Fault], int]:
     """The faults of one environment, and how many values it has."""
+    from core.config.check import all_faults
     from core.config.load import leaves
     from core.errors import InputError
 
@@ -65,7 +67,7 @@ def _checked(name: str, settings: tuple[str, ...], texts: tuple[str, ...]) -> tu
         if not error.faults:
             raise
         return list(error.faults), 0
-    return resolver.faults(), len(leaves(resolver.config))
+    return all_faults(resolver, workspace_folder()), len(leaves(resolver.config))
 
 
 @click.command()

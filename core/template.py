@@ -126,8 +126,8 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         tree = cast(nodes.Template, _compiled(lambda: _parse_expression(text)))
-        _read_secrets(tree)
         _check(tree)
+        _read_secrets(tree)
         self.uses = _uses(tree)
         guarded(tree)
         self._template = cast(Template, _compiled(lambda: ENVIRONMENT.from_string(tree)))
@@ -178,8 +178,8 @@ def _parse(text: str) -> nodes.Template:
     if len(text) > MAX_TEMPLATE:
         raise TemplateFault(f"a template holds at most {MAX_TEMPLATE} characters")
     tree: nodes.Template = _compiled(lambda: ENVIRONMENT.parse(text))
-    _read_secrets(tree)
     _check(tree)
+    _read_secrets(tree)
     return tree
 
 

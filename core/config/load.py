@@ -189,6 +189,8 @@ def _merged(layers: Sequence[Entry]) -> Entry:
     root = Entry("mapping", EMPTY)
     for layer in layers:
         root = merge(root, layer)
+    if root.origin.layer is Layer.DEFAULTS:  # no file says anything: what is missing is missing from the base
+        root.origin = EMPTY
     return root
 
 

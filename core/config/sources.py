@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path as FilePath
 
 from core.batch.yaml_source import Limits, Node
@@ -53,8 +54,13 @@ def file_layer(file: FilePath, shown: str, layer: Layer) -> Entry | None:
     return None if text is None else text_layer(text, shown, layer)
 
 
+@lru_cache(maxsize=32)
 def text_layer(text: str, shown: str, layer: Layer) -> Entry | None:
-    """The values of a file's text, None where there are none. Raises InputError with every fault."""
+    """The values of a file's text, None where there are none. Raises InputError with every fault.
+
+    A long file takes a second to parse, and a command that looks at several environments reads the same ones again
+    and again. Nobody changes an entry.
+    """
     if says_nothing(text):
         return None
     root = parse_yaml(text, shown, LIMITS, merge_keys=True).root

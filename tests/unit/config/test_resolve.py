@@ -130,6 +130,7 @@ def test_secrets_are_markers_and_are_followed(files: Files) -> None:
         ("{{ config.web.items() }}", "call no functions"),
         ("{{ config.web.port", "template:"),
         ("x {% set y = 1 %}{{ config.web }}", "a mapping cannot be put into text"),
+        ("{{ " + "1 + " * 2000 + "1 }}", "nested too deep"),
         ("{{ 1e308 * 10 }}", "no finite number"),
         ("{{ config.hosts | map('upper') }}", "no plain value"),
         ("{{ 'x' * 100000000 }}", "not allowed"),
