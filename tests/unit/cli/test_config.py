@@ -169,3 +169,22 @@ def test_completion(
     windlass: Windlass, shop: Lab, monkeypatch: pytest.MonkeyPatch, line: str, found: list[str]
 ) -> None:
     assert offered(windlass, monkeypatch, line) == found
+
+
+def test_batches_run_with_an_environment_and_settings(windlass: Windlass, shop: Lab) -> None:
+    shop.batch(
+        "steps: {go: {run: 'go {{ config.web.host }} {{ config.web.port }}', on: 'name:a', undo: u}}\n"
+    )
+    shop.batch("steps: {go: {run: 'go {{ config.extra.deep[0] }}', on: 'name:a', undo: u}}\n", "dev-only")
+    answer = windlass(
+        "run", "work", "--yes", "-e", "prod", "--set", "web.port=1", "--set-string", "web.host=2"
+    )
+    assert answer.status == 0
+    assert windlass("plan", "dev-only", "-e", "dev").status == 0
+    assert windlass("validate", "-e", "dev").status == 0
+    answer = windlass("validate")
+    assert answer.status == 2
+    assert answer.out.startswith(
+        "batches/dev-only.yaml:1:19: config.extra.deep: there is no value for extra.deep"
+    )
+    assert shop.memory.effects == ["go@a run 1: go 2 1"]
