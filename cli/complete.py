@@ -1,4 +1,4 @@
-"""What the shell completes: names of the workspace at hand, from batches and runs to servers and secrets.
+"""What the shell completes: names of the workspace at hand, from batches and runs to secrets and configuration paths.
 
 Completion never fails and never prints: whatever goes wrong, nothing is offered. It only reads.
 """
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RUNS = 50
 TASKS = 200
+PATHS = 500
 
 
 def _quietly(make: Callable[[], list[CompletionItem]]) -> list[CompletionItem]:
@@ -150,13 +151,13 @@ def complete_selectors(ctx: click.Context, param: click.Parameter, incomplete: s
 def complete_environments(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    """Environments that the workspace declares."""
+    """Environments that the workspace declares, or has a file of the configuration for."""
 
     def find() -> list[CompletionItem]:
         from cli.options import workspace_folder
         from core.workspace.folder import Workspace
 
-        found = Workspace.load(workspace_folder()).environments
+        found = Workspace.load(workspace_folder()).known_environments()
         return _starting([_item(known.name, known.description) for known in found], incomplete)
 
     return _quietly(find)
@@ -182,3 +183,21 @@ def complete_secrets(ctx: click.Context, param: click.Parameter, incomplete: str
         return _starting([_item(name) for name in open_store().names()], incomplete)
 
     return _quietly(find)
+
+
+def complete_config_paths(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Paths of the configuration, those of the environment on the command line with it."""
+
+    def find() -> list[CompletionItem]:
+        from cli.options import workspace_folder
+        from core.config.load import load_config
+        from core.config.open import given_here
+        from core.config.paths import show
+        from core.config.tree import every_path
+
+        config = load_config(workspace_folder(), given_here(str(ctx.params.get("environment") or "")))
+        return [_item(show(path)) for path in every_path(config.root)]
+
+    return _quietly(lambda: _starting(find(), incomplete)[:PATHS])

@@ -13,6 +13,7 @@ from cli.terminal import ask, clean, interactive, paint, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 PRODUCTION = "production"
+VARIABLE = "WINDLASS_ENVIRONMENT"
 
 
 def environment_option(function: F) -> F:
@@ -22,8 +23,9 @@ def environment_option(function: F) -> F:
         "--environment",
         default="",
         metavar="NAME",
+        envvar=VARIABLE,
         shell_complete=complete_environments,
-        help="The environment; it must be named where the workspace declares several.",
+        help=f"The environment, else that of {VARIABLE}; a run must name it where the workspace declares several.",
     )(function)
 
 

@@ -12,6 +12,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from core.config.files import Change
+    from core.config.load import Link
+    from core.config.tree import Entry
     from core.errors import Fault
     from core.model.events import Event
     from core.model.gaps import Gap
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     )
     from core.secrets.store import SecretInfo
     from core.workspace.folder import Workspace
-    from core.workspace.registry import Entry
+    from core.workspace.registry import Entry as Registered
 
 Form = dict[str, Any]
 
@@ -329,7 +332,7 @@ def take_over(owner: OwnerInfo, waited_s: float, runs: Sequence[int]) -> Form:
     }
 
 
-def workspace_name(info: Entry) -> Form:
+def workspace_name(info: Registered) -> Form:
     """A registered workspace."""
     return {
         "type": "workspace_name",
@@ -363,4 +366,59 @@ def workspace(info: Workspace, registered: str, trusted: bool, why: str) -> Form
         "allow_paths": [str(path) for path in info.allow_paths],
         "allow_env": list(info.allow_env),
         "trusted": trusted,
+    }
+
+
+def setting(path: str, value: Any, entry: Entry | None) -> Form:
+    """A value of the configuration; without an entry of its own a template gave it as part of another value."""
+    origin = entry.origin if entry is not None else None
+    return {
+        "type": "setting",
+        "path": path,
+        "value": plain(value),
+        "layer": origin.layer.value if origin else None,
+        "file": origin.file if origin else None,
+        "line": origin.line if origin else None,
+        "column": origin.column if origin else None,
+    }
+
+
+def link(path: str, found: Link, hides: str | None, *, effective: bool) -> Form:
+    """What one layer says about a value, as it is written there; `hides` is the path above it that stands there."""
+    origin = found.entry.origin
+    return {
+        "type": "link",
+        "path": path,
+        "layer": origin.layer.value,
+        "file": origin.file,
+        "line": origin.line,
+        "column": origin.column,
+        "written": plain(found.entry.data()),
+        "effective": effective,
+        "hides": hides,
+    }
+
+
+def difference(path: str, names: Sequence[str], values: Sequence[Any], absent: str | None) -> Form:
+    """A value that differs between two environments; `absent` is the one that has none."""
+    return {
+        "type": "difference",
+        "path": path,
+        "environments": list(names),
+        "values": plain(values),
+        "absent": absent,
+    }
+
+
+def edit(change: Change, elsewhere: Sequence[str]) -> Form:
+    """An edit of a file of the configuration; `elsewhere` are the paths that changed with it."""
+    return {
+        "type": "edit",
+        "number": change.number,
+        "time": moment(change.time),
+        "actor": change.actor,
+        "action": change.action,
+        "path": change.path,
+        "file": change.file,
+        "elsewhere": list(elsewhere),
     }

@@ -31,6 +31,7 @@ TABLE = {
     "run": Lazy("cli.run:run", "Run a batch and follow it.", "Work"),
     "runs": Lazy("cli.runs:runs", "List, show, follow, resume, retry, decide, roll back runs.", "Work"),
     "servers": Lazy("cli.servers:servers", "List, show, start, stop, reach and trust servers.", "Work"),
+    "config": Lazy("cli.config:config", "Read, explain, check and change the configuration.", "Work"),
     "secrets": Lazy(
         "cli.secrets:secrets", "Keep, show, edit and re-encrypt the workspace's secrets.", "Work"
     ),

@@ -65,6 +65,16 @@ def changed_folder() -> Path:
     return chosen.path
 
 
+def changed_workspace() -> Path:
+    """As `changed_folder`, for what is changed without an engine. Raises ReadOnlyWorkspace."""
+    from core.engine.protection import check_changeable
+    from core.workspace.folder import Workspace
+
+    folder = changed_folder().absolute()
+    check_changeable(Workspace.load(folder))
+    return folder
+
+
 def command(*words: str) -> str:
     """A command as a person can paste it here: with `-w` where this one needed it."""
     given = ["-w", GIVEN["workspace"]] if "workspace" in GIVEN else []

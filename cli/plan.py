@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import jsonforms, planview
+from cli.config_options import settings_options
 from cli.environments import environment_option
 from cli.exits import Exit
 from cli.launch import perform, reader
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
 @batch_arguments
 @environment_option
 @click.option("--connect", is_flag=True, help="Ask every server how commands run there, and what sudo says.")
+@settings_options
 @json_option
 @workspace_option
 def plan(
-    batch: str, params: dict[str, str], limit: str, environment: str, connect: bool, as_json: bool
+    batch: str,
+    params: dict[str, str],
+    limit: str,
+    environment: str,
+    connect: bool,
+    settings: tuple[str, ...],
+    texts: tuple[str, ...],
+    as_json: bool,
 ) -> Exit:
     """Show what a run of a batch would do; change nothing.
 
@@ -33,7 +42,8 @@ def plan(
     """
     from core.engine.api import PlanRequest
 
-    return perform(_plan(PlanRequest(batch, params, limit, connect, environment), as_json))
+    request = PlanRequest(batch, params, limit, connect, environment, settings, texts)
+    return perform(_plan(request, as_json))
 
 
 async def _plan(request: PlanRequest, as_json: bool) -> Exit:

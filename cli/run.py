@@ -9,6 +9,7 @@ import click
 
 from cli import planview
 from cli.actor import actor
+from cli.config_options import settings_options
 from cli.environments import confirm_option, environment_option, tell_protection, typed_name
 from cli.exits import Exit
 from cli.launch import owner, perform, reader
@@ -31,6 +32,7 @@ POLL_S = 0.5
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
 @click.option("--alongside", is_flag=True, help="Start although another open run holds some of the servers.")
 @click.option("--wait", is_flag=True, help="Wait until no other engine and no other run is in the way.")
+@settings_options
 @confirm_option
 @workspace_option
 def run(
@@ -42,6 +44,8 @@ def run(
     yes: bool,
     alongside: bool,
     wait: bool,
+    settings: tuple[str, ...],
+    texts: tuple[str, ...],
     typed: str,
 ) -> Exit:
     """Run a batch and follow it.
@@ -52,7 +56,7 @@ def run(
     """
     from core.engine.api import PlanRequest, RunRequest
 
-    asked = PlanRequest(batch, params, limit, environment=environment)
+    asked = PlanRequest(batch, params, limit, False, environment, settings, texts)
     request = RunRequest(asked, actor(), alongside, confirm=typed)
     return perform(_run(changed_folder(), request, how, ask=not yes and interactive(), wait=wait))
 

@@ -12,7 +12,7 @@ import click
 
 from cli import jsonforms
 from cli.exits import Exit
-from cli.options import command, json_option, workspace_folder, workspace_option
+from cli.options import changed_workspace, command, json_option, workspace_folder, workspace_option
 from cli.terminal import clean, emit, note, out, say, table
 from cli.words import ago, plural
 
@@ -25,6 +25,13 @@ def open_store() -> SecretStore:
     from core.secrets.store import SecretStore
 
     return SecretStore(workspace_folder().absolute())
+
+
+def changed_store() -> SecretStore:
+    """The same, to change something in it. Raises InputError, ReadOnlyWorkspace."""
+    from core.secrets.store import SecretStore
+
+    return SecretStore(changed_workspace())
 
 
 @click.command()
@@ -44,7 +51,7 @@ def init(lines: Sequence[str]) -> Exit:
     """
     from core.secrets.identity import VARIABLE, identity_file, make_identity
 
-    store = open_store()
+    store = changed_store()
     if not lines:
         named = os.environ.get(VARIABLE)
         path = Path(named).expanduser() if named else identity_file()
@@ -95,7 +102,7 @@ def recipients(action: str, keys: Sequence[str]) -> Exit:
     KEY is an age public key (age1...) or the line of an SSH .pub file, in quotes. A change concerns what is
     encrypted from then on: rotate encrypts the rest anew.
     """
-    store = open_store()
+    store = open_store() if action == "list" else changed_store()
     if action == "list":
         if keys:
             raise click.UsageError("list takes no KEY; to name one: recipients add KEY")
@@ -125,7 +132,7 @@ def rotate() -> Exit:
 
     A secret that you cannot open stays as it is and is named; the status is 4 then.
     """
-    rotated = open_store().rotate()
+    rotated = changed_store().rotate()
     for name in rotated.done:
         out(clean(name))
     for name, why in rotated.left.items():

@@ -10,7 +10,7 @@ import click
 from cli.complete import complete_secrets
 from cli.exits import Exit
 from cli.options import workspace_option
-from cli.secrets_keys import open_store
+from cli.secrets_keys import changed_store, open_store
 from cli.terminal import clean, confirm, interactive, out, out_bytes, say
 
 force_option = click.option(
@@ -28,7 +28,7 @@ def set_secret(name: str, force: bool) -> Exit:
     On a terminal it is asked for twice and not shown. From standard input it is taken as it is, without the
     newline at its end.
     """
-    store = open_store()
+    store = changed_store()
     store.check_name(name)
     store.put(name, _asked(name) if sys.stdin.isatty() else _piped(), force=force)
     say(f"stored: {clean(name)}")
@@ -98,7 +98,7 @@ def edit(name: str, force: bool) -> Exit:
     """
     from cli.editor import edited
 
-    store = open_store()
+    store = changed_store()
     before = store.get(name) if store.exists(name) else b""
     after = edited(before)
     if not before.endswith(b"\n"):

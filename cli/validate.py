@@ -10,6 +10,7 @@ import click
 
 from cli import jsonforms
 from cli.complete import complete_batches
+from cli.environments import environment_option
 from cli.exits import Exit
 from cli.failures import fault_line
 from cli.launch import perform, reader
@@ -18,25 +19,27 @@ from cli.terminal import clean, emit, note, out, say
 from cli.words import listed, plural
 
 if TYPE_CHECKING:
-    from core.engine.api import Engine
+    from core.engine.api import Engine, PlanRequest
     from core.errors import Fault, InputError
     from core.model.views import BatchInfo
 
 
 @click.command()
 @click.argument("batches", metavar="[BATCH]...", nargs=-1, shell_complete=complete_batches)
+@environment_option
 @json_option
 @workspace_option
-def validate(batches: Sequence[str], as_json: bool) -> Exit:
+def validate(batches: Sequence[str], environment: str, as_json: bool) -> Exit:
     """Check the workspace: every fault with file:line:column.
 
     Looks at workspace.yaml, the servers, and the batches (all, or those named), each planned with its defaults
-    where no parameter must be given. No server is connected to.
+    where no parameter must be given. No server is connected to. Of the configuration what the batches use is looked at;
+    `windlass config validate` checks all of it.
     """
-    return perform(_validate(batches, as_json))
+    return perform(_validate(batches, environment, as_json))
 
 
-async def _validate(batches: Sequence[str], as_json: bool) -> Exit:
+async def _validate(batches: Sequence[str], environment: str, as_json: bool) -> Exit:
     from core.errors import InputError
 
     folder = workspace_folder()
@@ -52,7 +55,9 @@ async def _validate(batches: Sequence[str], as_json: bool) -> Exit:
                 folder,
                 batches,
                 faults,
-                environments=[known.name for known in info.environments] or [""],
+                environments=[environment]
+                if environment
+                else [known.name for known in info.environments] or [""],
                 plan=servers is not None and not info.faults,
                 empty=servers == 0,
             )
@@ -98,6 +103,8 @@ async def _batches(
 
     In a workspace without servers (`empty`) a batch that finds none is no fault.
     """
+    from core.engine.api import PlanRequest
+
     known = {batch.path: batch for batch in await engine.batches()}
     if names:
         from core.workspace.find import find_batch
@@ -116,23 +123,22 @@ async def _batches(
         elif plan:
             for environment in environments:
                 found: list[Fault] = []
-                await _plan(engine, path, environment, found, empty=empty)
+                await _plan(engine, PlanRequest(path, environment=environment), found, empty=empty)
                 faults += [fault for fault in found if fault not in faults]
     return paths
 
 
-async def _plan(engine: Engine, path: str, environment: str, faults: list[Fault], *, empty: bool) -> None:
-    from core.engine.api import PlanRequest
+async def _plan(engine: Engine, request: PlanRequest, faults: list[Fault], *, empty: bool) -> None:
     from core.errors import InputError
 
     try:
-        for warning in (await engine.plan(PlanRequest(path, environment=environment))).warnings:
-            note(clean(f"{Path(path).name}: {warning}"))
+        for warning in (await engine.plan(request)).warnings:
+            note(clean(f"{Path(request.batch).name}: {warning}"))
     except InputError as error:
         if empty and not error.faults:
-            note(clean(f"{Path(path).name}: there is no server yet"))
+            note(clean(f"{Path(request.batch).name}: there is no server yet"))
         else:
-            faults += _of(error, path)
+            faults += _of(error, request.batch)
 
 
 def _required(batch: BatchInfo) -> list[str]:

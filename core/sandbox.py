@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import shlex
 import threading
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -25,13 +26,21 @@ MAX_WORK = 32 * MAX_RENDERED
 """Characters and entries that one rendering may make on the way to its text."""
 MAX_LOOPS = 1_000_000
 MAX_BITS = 4096
-NAMES = ("params", "server", "servers", "registered", "run", "step", "env")
+NAMES = ("params", "config", "server", "servers", "registered", "run", "step", "env")
 FILTERS = (
     "abs", "capitalize", "count", "default", "d", "first", "float", "int", "items", "join", "last", "length",
     "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "round", "select", "selectattr",
     "sort", "string", "sum", "title", "tojson", "trim", "unique", "upper",
 )  # fmt: skip
 LOOP_NAMES = ("first", "index", "index0", "last", "length", "revindex", "revindex0")
+
+
+class Telling(Mapping[str, Any]):
+    """A mapping that says itself why a key is missing from it."""
+
+    @abstractmethod
+    def missing(self, key: str) -> str:
+        """Why there is no such key, in one sentence, with what would have been near."""
 
 
 class _Strict(StrictUndefined):
@@ -109,6 +118,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 def _make_environment() -> Sandbox:
     environment = Sandbox(undefined=_Strict, keep_trailing_newline=True, autoescape=False, finalize=_text)
     environment.globals.clear()
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": _plain_mapping}
     environment.filters = {name: environment.filters[name] for name in FILTERS} | {
         "join": _join,
         "quote": lambda value: shlex.quote(_text(value)),
@@ -177,6 +187,13 @@ def _round(value: Any, places: int = 0) -> Any:
     return round(_number(value), places) if places else round(_number(value))
 
 
+def _plain_mapping(value: Any) -> Any:
+    """What JSON writes for a mapping that is no dict."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"JSON has no form for {type(value).__name__}")
+
+
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SecurityError(f"a number was expected, not {_text(value)[:40]!r}")
@@ -205,6 +222,8 @@ def _measured(concat: nodes.Concat) -> nodes.Filter:
 
 
 def _missing(around: Any, name: Any, message: str | None) -> str:
+    if isinstance(around, Telling):
+        return around.missing(str(name))
     if isinstance(around, Mapping):
         known = [str(key) for key in around]
         near = difflib.get_close_matches(str(name), known, n=1)

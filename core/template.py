@@ -47,8 +47,8 @@ REFUSED: dict[type[nodes.Node], str] = {
 }
 SECRET = "secret"
 SECRET_ALONE = (
-    "secret() takes a name in quotes and stands by itself in the value of an env: "
-    "{{ secret('db/password') }}, without a filter or a condition"
+    "secret() takes one name in quotes and stands by itself, without a filter or a condition: "
+    "{{ secret('db/password') }}"
 )
 CALLS = "templates call no functions or methods; use a filter, such as {{ name | upper }}"
 
@@ -68,8 +68,9 @@ class Uses:
     """What a template refers to.
 
     `names` are the top-level names; `params` those read as `params.x`; `registered` the results of the same
-    server; `elsewhere` those of other servers as (server, name), with None where the server is worked out.
-    `secrets` are the references in `{{ secret('…') }}`: only an env may have them (`core.secrets.sealed`).
+    server; `elsewhere` those of other servers as (server, name), with None where the server is worked out;
+    `config` the paths below `config`, each as far as it is written out and not worked out. `secrets` are the
+    references in `{{ secret('…') }}`: of a batch only an env may have them (`core.secrets.sealed`).
     """
 
     names: frozenset[str] = frozenset()
@@ -77,6 +78,7 @@ class Uses:
     registered: frozenset[str] = frozenset()
     elsewhere: frozenset[tuple[str | None, str]] = frozenset()
     secrets: frozenset[str] = frozenset()
+    config: frozenset[tuple[str | int, ...]] = frozenset()
 
     @property
     def results(self) -> bool:
@@ -131,8 +133,9 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         tree = cast(nodes.Template, _compiled(lambda: _parse_expression(text)))
-        _check(tree)
+        _check(tree, whole_value=True)
         self.uses = _uses(tree)
+        _with_secrets_named(tree)
         guarded(tree)
         self._template = cast(Template, _compiled(lambda: ENVIRONMENT.from_string(tree)))
 
@@ -166,7 +169,10 @@ def compile_condition(text: str) -> Expression:
     """An expression without braces. Raises TemplateFault for bad syntax."""
     if "{{" in text or "{%" in text:
         raise TemplateFault("write the expression without braces")
-    return Expression(text)
+    made = Expression(text)
+    if made.uses.secrets:
+        raise TemplateFault(SECRET_ALONE)
+    return made
 
 
 @lru_cache(maxsize=1024)
@@ -232,8 +238,11 @@ def _in_words(error: Exception, line: int = 1) -> TemplateFault:
     return TemplateFault(f"template: {type(error).__name__}: {_one_line(str(error))}", line)
 
 
-def _check(tree: nodes.Template) -> None:
-    """Raises TemplateFault for what templates do not have, at the line where it stands."""
+def _check(tree: nodes.Template, *, whole_value: bool = False) -> None:
+    """Raises TemplateFault for what templates do not have, at the line where it stands.
+
+    `whole_value` says that the tree only keeps an expression's value.
+    """
     pending: list[tuple[nodes.Node, int]] = [(tree, 0)]
     while pending:
         node, depth = pending.pop()
@@ -253,7 +262,7 @@ def _check(tree: nodes.Template) -> None:
                 told += f"; did you mean {near[0]}?" if near else ""
         if told:
             raise TemplateFault(told, node.lineno)
-        by_itself = isinstance(node, nodes.Output)
+        by_itself = isinstance(node, nodes.Output) or (whole_value and isinstance(node, nodes.Assign))
         pending.extend(
             (child, depth + 1)
             for child in node.iter_child_nodes()
@@ -278,13 +287,18 @@ def _secret_of(node: nodes.Node) -> str | None:
 
 def _with_secrets_named(tree: nodes.Template) -> nodes.Template:
     """The tree with `secret('…')` as a look-up in the context, since nothing can be called; changed in place."""
+    for kept in tree.find_all(nodes.Assign):
+        kept.node = _named(kept.node)
     for output in tree.find_all(nodes.Output):
-        for number, child in enumerate(output.nodes):
-            if (reference := _secret_of(child)) is not None:
-                name = nodes.Name(SECRET, "load", lineno=child.lineno)
-                key = nodes.Const(reference, lineno=child.lineno)
-                output.nodes[number] = nodes.Getitem(name, key, "load", lineno=child.lineno)
+        output.nodes[:] = [_named(child) for child in output.nodes]
     return tree
+
+
+def _named(node: nodes.Node) -> Any:
+    if (reference := _secret_of(node)) is None:
+        return node
+    name = nodes.Name(SECRET, "load", lineno=node.lineno)
+    return nodes.Getitem(name, nodes.Const(reference, lineno=node.lineno), "load", lineno=node.lineno)
 
 
 def _one_line(text: str) -> str:
@@ -301,6 +315,7 @@ class _Finder(NodeVisitor):
         self.registered: set[str] = set()
         self.elsewhere: set[tuple[str | None, str]] = set()
         self.secrets: set[str] = set()
+        self.config: set[tuple[str | int, ...]] = set()
 
     def visit_Call(self, node: nodes.Call) -> None:
         if (reference := _secret_of(node)) is not None:
@@ -310,14 +325,36 @@ class _Finder(NodeVisitor):
 
     def visit_Name(self, node: nodes.Name) -> None:
         (self.names if node.ctx == "load" else self.bound).add(node.name)
+        if node.name == "config" and node.ctx == "load":
+            self.config.add(())
 
     def visit_Getattr(self, node: nodes.Getattr) -> None:
         self._member(node.node, node.attr)
-        self.generic_visit(node)
+        if not self._configured(node):
+            self.generic_visit(node)
 
     def visit_Getitem(self, node: nodes.Getitem) -> None:
         self._member(node.node, node.arg.value if isinstance(node.arg, nodes.Const) else None)
-        self.generic_visit(node)
+        if not self._configured(node):
+            self.generic_visit(node)
+
+    def _configured(self, node: nodes.Getattr | nodes.Getitem) -> bool:
+        """Notes a path below `config` that is written out to its end; True where it is one."""
+        parts: list[str | int] = []
+        around: nodes.Node = node
+        while isinstance(around, nodes.Getattr | nodes.Getitem):
+            if isinstance(around, nodes.Getattr):
+                parts.append(around.attr)
+            elif isinstance(around.arg, nodes.Const) and type(around.arg.value) in (str, int):
+                parts.append(around.arg.value)
+            else:
+                return False
+            around = around.node
+        if not isinstance(around, nodes.Name) or around.name != "config":
+            return False
+        self.config.add(tuple(reversed(parts)))
+        self.names.add("config")
+        return True
 
     def _member(self, around: nodes.Node, member: Any) -> None:
         if not isinstance(member, str):
@@ -364,4 +401,5 @@ def _uses(tree: nodes.Template) -> Uses:
         frozenset(finder.registered),
         frozenset(finder.elsewhere),
         frozenset(finder.secrets),
+        frozenset(finder.config),
     )

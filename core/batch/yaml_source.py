@@ -1,10 +1,11 @@
 """YAML 1.2 with positions, from hostile input.
 
 A document is read as a stream of events and built without recursion into nodes that remember where they
-stand. Refused, each with its position: duplicate keys, tags, merge keys, keys that are not scalars,
-aliases that hold themselves, several documents, YAML 1.1, characters that no text may hold, and whatever
-exceeds the caps on bytes, depth, aliases and expanded nodes (an alias counts as everything it stands for,
-in depth too). Plain scalars follow YAML 1.2's core schema: `no` and `012` are not what YAML 1.1 made of them.
+stand. Refused, each with its position: duplicate keys, tags, merge keys (but where a caller reads them), keys
+that are not scalars, aliases that hold themselves, several documents, YAML 1.1, characters that no text may
+hold, and whatever exceeds the caps on bytes, depth, aliases and expanded nodes (an alias counts as everything
+it stands for, in depth too). Plain scalars follow YAML 1.2's core schema: `no` and `012` are not what YAML 1.1
+made of them.
 """
 
 from __future__ import annotations
@@ -125,24 +126,26 @@ class Document:
         return self.at(*path)
 
 
-def parse(text: str, file: str, limits: Limits | None = None) -> Document:
+def parse(text: str, file: str, limits: Limits | None = None, *, merge_keys: bool = False) -> Document:
     """Parses one document. Raises InputError with every fault that can be told."""
-    document = read(text, file, limits)
+    document = read(text, file, limits, merge_keys=merge_keys)
     if document.faults:
         raise _refused(list(document.faults))
     return document
 
 
-def read(text: str, file: str, limits: Limits | None = None) -> Document:
+def read(text: str, file: str, limits: Limits | None = None, *, merge_keys: bool = False) -> Document:
     """Parses one document as far as it can be understood; what is wrong with it is in its `faults`.
 
+    With `merge_keys` a plain `<<` takes over the keys of a mapping, or of a list of them, that are not written
+    out (yaml.org/type/merge); else it is a fault.
     Raises InputError, with every fault so far, where reading on makes no sense.
     """
     limits = limits or Limits()
     if len(text) > limits.max_bytes or len(text.encode("utf-8", "surrogatepass")) > limits.max_bytes:
         raise _refused([Fault(file, 0, 0, f"more than {limits.max_bytes} bytes")])
     source = text.removeprefix("\ufeff")
-    builder = _Builder(file, source, limits)
+    builder = _Builder(file, source, limits, merge_keys=merge_keys)
     try:
         for event in YAML(typ="safe", pure=True).parse(source):
             builder.take(event)
@@ -184,11 +187,14 @@ class _Open:
     skip: bool = False  # the value of a refused key is read and dropped
     as_key: bool = False  # a collection where a key belongs: read and dropped
     template_at: int = -1  # the offset of an unquoted {{ }}, which is kept as the text that was meant
+    merging: bool = False  # the value that comes next is that of a merge key
+    merges: list[Node] | None = None
 
 
 class _Builder:
-    def __init__(self, file: str, text: str, limits: Limits) -> None:
+    def __init__(self, file: str, text: str, limits: Limits, *, merge_keys: bool) -> None:
         self.root: Node | None = None
+        self._merge_keys = merge_keys
         self.faults: list[Fault] = []
         self._file = file
         self._text = text
@@ -239,7 +245,7 @@ class _Builder:
             event.start_mark.line + 1,
             event.start_mark.column + 1,
             "scalar",
-            value=_resolve(event.value) if plain else event.value,
+            value=plain_scalar(event.value) if plain else event.value,
             block=event.style in ("|", ">"),
             quoted=not plain,
         )
@@ -257,7 +263,12 @@ class _Builder:
             opened.key, opened.skip = name, True
             return
         place = (event.start_mark.line + 1, event.start_mark.column + 1)
-        if plain and name == "<<":
+        if plain and name == "<<" and self._merge_keys and opened.merges is None:
+            opened.merging = True
+        elif plain and name == "<<" and self._merge_keys:
+            self.faults.append(self._fault(event, "a mapping has one merge key (<<)", "give it a list"))
+            opened.skip = True
+        elif plain and name == "<<":
             self.faults.append(self._fault(event, "merge keys (<<) are not allowed", "write the keys out"))
             opened.skip = True
         elif name in opened.node.items:
@@ -298,9 +309,31 @@ class _Builder:
             node = Node(
                 node.line, node.column, "scalar", self._text[opened.template_at : event.end_mark.index]
             )
+        if opened.merges:
+            self._take_over(node, opened.merges)
         if opened.anchor:
             self._anchors[opened.anchor] = node
         self._place(node)
+
+    def _take_over(self, node: Node, merges: list[Node]) -> None:
+        """Adds the keys that a merge key names and the mapping has not; the first that has one gives it."""
+        for source in merges:
+            for key, child in source.items.items():
+                if key not in node.items:
+                    node.items[key], node.keys[key] = child, source.keys[key]
+                    node.size += child.size
+                    node.height = max(node.height, child.height + 1)
+
+    def _merge(self, opened: _Open, node: Node) -> None:
+        """Takes the value of a merge key."""
+        opened.merging = False
+        opened.merges = node.entries if node.kind == "sequence" else [node]
+        for source in opened.merges:
+            if source.kind != "mapping":
+                told = "a merge key (<<) takes a mapping, or a list of mappings"
+                self.faults.append(Fault(self._file, node.line, node.column, told))
+                opened.merges = []
+                return
 
     def _collection_as_key(self, event: Any, *, mapping: bool) -> None:
         """A mapping or list where a key belongs: mostly the inner half of an unquoted {{ }}."""
@@ -352,7 +385,9 @@ class _Builder:
             around.size += node.size
             around.height = max(around.height, node.height + 1)
             return
-        if opened.key is not None and not opened.skip:
+        if opened.merging:
+            self._merge(opened, node)
+        elif opened.key is not None and not opened.skip:
             around.items[opened.key] = node
             around.keys[opened.key] = opened.key_place
             around.size += node.size
@@ -360,7 +395,7 @@ class _Builder:
         opened.key, opened.skip = None, False
 
 
-def _resolve(text: str) -> Scalar:
+def plain_scalar(text: str) -> Scalar:
     """A plain scalar by YAML 1.2's core schema (yaml.org/spec/1.2.2, section 10.3.2)."""
     if text in NULLS:
         return None

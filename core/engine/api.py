@@ -42,7 +42,8 @@ class PlanRequest:
 
     `params` given as strings are read by the type that the batch declares. `connect` asks every server
     how commands run there; else the plan says what the last session with each was told. `environment` names one
-    that the workspace declares; "" is the only one, or none where none is declared.
+    that the workspace has; "" is the only one that it declares, or none. `settings` and `texts` are `--set` and
+    `--set-string` of the configuration.
     """
 
     batch: str
@@ -50,6 +51,8 @@ class PlanRequest:
     limit: str = ""
     connect: bool = False
     environment: str = ""
+    settings: Sequence[str] = ()
+    texts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

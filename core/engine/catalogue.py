@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.batch.load import LoadedBatch, load_batch_file
 from core.batch.targets import check_targets
 from core.engine.api import HostKey, PlanRequest
 from core.engine.blobs import Blobs
+from core.engine.contexts import server_data
 from core.engine.planner import Planned, make_plan
 from core.engine.reach import may_name_programs, ssh_settings
 from core.errors import Fault, InputError, NotPossible, ServersUnreachable
@@ -21,6 +24,9 @@ from core.inventory import Inventory
 from core.model.views import BatchInfo, ParamInfo, ServerInfo
 from core.workspace.folder import Workspace
 from providers.base import Server
+
+if TYPE_CHECKING:
+    from core.config.resolve import Resolver
 
 
 class Catalogue:
@@ -166,9 +172,21 @@ class Catalogue:
             self.blobs,
             self._workspace,
             keep_files=keep_files,
+            open_config=partial(self._configuration, request, servers, users),
             held=held,
             warnings=warnings,
         )
+
+    def _configuration(
+        self, request: PlanRequest, servers: Sequence[Server], users: Mapping[str, str]
+    ) -> Resolver:
+        """The configuration that a plan uses. Raises InputError with every fault."""
+        from core.config.open import given_here, open_config
+
+        environment = self._workspace.environment(request.environment).name
+        given = given_here(environment, request.settings, request.texts)
+        known = {server.name: server_data(server, users.get(server.name, "")) for server in servers}
+        return open_config(self._workspace, given, servers=lambda: known)
 
     async def moved(self, servers: Mapping[str, Server]) -> dict[str, Server]:
         """Servers of a snapshot whose provider now says another address, port or host key."""

@@ -1,4 +1,4 @@
-"""What templates may use: parameters, the server, the run, the step, what earlier tasks registered,
+"""What templates may use: parameters, configuration, the server, the run, the step, what earlier tasks registered,
 and the environment variables that the workspace allows.
 
 Everything here is plain data, built once for a run and shared: a task's context costs one small dict.
@@ -36,10 +36,12 @@ class Contexts:
         number: int,
         run_id: str,
         batch: str,
+        config: Mapping[str, Any],
         environment: str = "",
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._params = dict(params)
+        self._config = config
         self._env = dict(env or {})
         self._run = {"number": number, "id": run_id, "batch": batch, "environment": environment}
         self._servers: dict[str, dict[str, Any]] = {}
@@ -56,6 +58,7 @@ class Contexts:
         """The context of one attempt of a task."""
         return {
             "params": self._params,
+            "config": self._config,
             "server": self._servers[server],
             "servers": self._servers,
             "registered": self._registered[server],

@@ -8,10 +8,12 @@ come at once, each with file, line and column.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from core.batch.load import LoadedBatch
 from core.batch.needs import effective_needs
@@ -22,6 +24,7 @@ from core.batch.targets import check_targets, resolve
 from core.engine import work
 from core.engine.api import PlanRequest
 from core.engine.blobs import Blobs, FileRef
+from core.engine.configured import Configured, uses_of
 from core.engine.contexts import Contexts
 from core.engine.snapshot import ENGINE, Snapshot
 from core.errors import Fault, InputError
@@ -33,6 +36,9 @@ from core.workspace.find import SETTINGS_FILE
 from core.workspace.folder import Workspace
 from core.workspace.inside import OutsideError
 from providers.base import Server, ServerState
+
+if TYPE_CHECKING:
+    from core.config.resolve import Resolver
 
 SHOWN_FAULTS_PER_FIELD = 3
 """A template that fails on many servers is told for the first few of them."""
@@ -76,10 +82,13 @@ def make_plan(
     workspace: Workspace,
     *,
     keep_files: bool,
+    open_config: Callable[[], Resolver],
     held: Mapping[str, int] | None = None,
     warnings: Sequence[str] = (),
 ) -> Planned:
     """Plans a loaded batch. `keep_files` copies what it uploads into the blobs (a run does, a plan does not).
+
+    `open_config` gives the configuration; it is called where the batch uses some of it.
 
     Raises InputError with every fault.
     """
@@ -101,6 +110,9 @@ def make_plan(
             hint="`windlass servers list` shows the inventory; check the batch's `on` and --limit",
         )
     env = {name: os.environ[name] for name in workspace.allow_env if name in os.environ}
+    configured = Configured(open_config)
+    for place, used in uses_of(loaded):
+        configured.use(used, partial(faults.add, place))
     contexts = Contexts(
         params=params,
         servers=servers.values(),
@@ -108,15 +120,19 @@ def make_plan(
         number=0,
         run_id="0" * 32,
         batch=loaded.batch.name,
+        config=configured.values,
         environment=environment,
         env=env,
     )
-    files = _files(faults, targets, contexts, blobs, workspace, keep_files=keep_files)
-    _render(faults, targets, contexts)
+    files = _files(faults, targets, contexts, configured, blobs, workspace, keep_files=keep_files)
+    faults.found += configured.faults
+    _render(faults, targets, contexts, configured)
     _secrets(faults, workspace)
     _sudo_uploads(faults)
     faults.check()
-    snapshot = Snapshot(loaded, params, servers, targets, files, dict(users), environment, env)
+    snapshot = Snapshot(
+        loaded, params, servers, targets, files, dict(users), environment, env, configured.values
+    )
     return Planned(_describe(snapshot, told, held or {}), snapshot)
 
 
@@ -154,6 +170,7 @@ def _files(
     faults: _Faults,
     targets: Mapping[str, Sequence[str]],
     contexts: Contexts,
+    configured: Configured,
     blobs: Blobs,
     workspace: Workspace,
     *,
@@ -172,6 +189,8 @@ def _files(
                     path, "the file to upload must be known at plan time: it may not depend on results"
                 )
                 continue
+            if configured.told(template.uses):
+                continue
             for server in targets[name]:
                 sources.add(work.upload_source(step, contexts.of(name, server)))
                 if template.constant:
@@ -187,6 +206,7 @@ def _files(
                 if step.upload.template:
                     with blobs.open(source) as file:
                         uses = compile_text(file.read().decode()).uses
+                    configured.use(uses.config, partial(faults.add, path))
                     for reference in sorted(uses.secrets):
                         faults.found.append(Fault(source, 0, 0, SECRET_IN_TEXT, secret_hint(reference)))
             except OutsideError:
@@ -205,7 +225,9 @@ def _files(
     return files
 
 
-def _render(faults: _Faults, targets: Mapping[str, Sequence[str]], contexts: Contexts) -> None:
+def _render(
+    faults: _Faults, targets: Mapping[str, Sequence[str]], contexts: Contexts, configured: Configured
+) -> None:
     """Renders every template that can be rendered before the run, for each server it may differ on."""
     batch = faults.loaded.batch
     for name, step in batch.steps.items():
@@ -213,12 +235,12 @@ def _render(faults: _Faults, targets: Mapping[str, Sequence[str]], contexts: Con
             continue
         for path, text in templates_of(step):
             template = compile_text(text)
-            if template.constant or template.uses.results:
+            if template.constant or template.uses.results or configured.told(template.uses):
                 continue
             _try(faults, ("steps", name, *path), template, name, targets[name], contexts)
         if step.when is not None:
             condition = compile_condition(step.when)
-            if condition.uses.results:
+            if condition.uses.results or configured.told(condition.uses):
                 continue
             for server in targets[name]:
                 try:
@@ -328,7 +350,9 @@ def _describe(snapshot: Snapshot, warnings: Sequence[str], held: Mapping[str, in
 
 
 def plan_digest(snapshot: Snapshot) -> str:
-    """What a person saw, as one digest: the text, the parameters, the targets, the files, the environment."""
+    """What a person saw, as one digest: the text, the parameters, the configuration, the targets, the files and
+    the environment.
+    """
     seen: list[Any] = [
         snapshot.environment,
         sorted(snapshot.env.items()),
@@ -337,4 +361,6 @@ def plan_digest(snapshot: Snapshot) -> str:
         [(step, list(names)) for step, names in snapshot.targets.items()],
         sorted((name, ref.digest) for name, ref in snapshot.files.items()),
     ]
+    if snapshot.config:
+        seen.append(json.dumps(snapshot.config, sort_keys=True))
     return hashlib.sha256(repr(seen).encode()).hexdigest()

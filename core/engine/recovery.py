@@ -41,6 +41,7 @@ def make_inputs(
         number=number,
         run_id=run_id,
         batch=batch.name,
+        config=snapshot.config,
         environment=snapshot.environment,
         env=snapshot.env,
     )

@@ -1,4 +1,4 @@
-"""What a run was made from: the batch text, parameters, resolved servers, targets and files,
+"""What a run was made from: batch text, parameters, configuration, resolved servers, targets and files,
 the environment, and the environment variables that its templates may read.
 
 A resume reads nothing else (but addresses of servers that their provider says have moved). The
@@ -21,7 +21,8 @@ from core.errors import StoreNewer
 from core.model.ids import ENGINE_SERVER
 from providers.base import Server, ServerState, SshTarget
 
-FORMAT = 1
+FORMAT = 2
+"""The newest form. One without configuration is written as form 1, which an older Windlass resumes."""
 
 ENGINE = Server(name=ENGINE_SERVER, provider="engine", ssh=SshTarget(address="", use_ssh_config=False))
 """The server that stands for the engine itself."""
@@ -29,7 +30,10 @@ ENGINE = Server(name=ENGINE_SERVER, provider="engine", ssh=SshTarget(address="",
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One run's inputs. `targets` maps each step, in document order, to its servers."""
+    """One run's inputs. `targets` maps each step, in document order, to its servers.
+
+    `config` are the values of the configuration that the batch uses, nested as they are there.
+    """
 
     loaded: LoadedBatch
     params: Mapping[str, Any]
@@ -39,6 +43,7 @@ class Snapshot:
     users: Mapping[str, str]
     environment: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def graph(self) -> Graph:
         """The expanded graph of the run."""
@@ -76,7 +81,7 @@ class Snapshot:
     def to_document(self) -> dict[str, Any]:
         """The JSON form (without the batch's text, which has a column of its own)."""
         return {
-            "format": FORMAT,
+            "format": FORMAT if self.config else 1,
             "params": dict(self.params),
             "servers": [_server_out(server) for server in self.servers.values()],
             "targets": {step: list(names) for step, names in self.targets.items()},
@@ -87,6 +92,7 @@ class Snapshot:
             "users": dict(self.users),
             "environment": self.environment,
             "env": dict(self.env),
+            **({"config": dict(self.config)} if self.config else {}),
         }
 
     @classmethod
@@ -110,6 +116,7 @@ class Snapshot:
             users=document["users"],
             environment=document.get("environment", ""),
             env=document.get("env", {}),
+            config=document.get("config", {}),
         )
 
 

@@ -1,6 +1,7 @@
 """The workspace folder: its settings (`workspace.yaml`) and where everything in it lies.
 
     workspace.yaml      see core.workspace.settings
+    config/             the configuration: base.yaml, environments/NAME.yaml, schema.yaml (core/config)
     servers/NAME.yaml   the settings of provider NAME
     batches/NAME.yaml   batch documents
     files/              what batches upload
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from core.errors import InputError, WorkspaceNewer
 from core.files import private_folder
+from core.model.names import refuse_environment_name
 from core.workspace.find import SETTINGS_FILE, find_batch
 from core.workspace.settings import (
     FORMAT,
@@ -91,17 +93,30 @@ class Workspace:
             broken=broken,
         )
 
-    def environment(self, name: str) -> Environment:
-        """The environment that a request means; "" is the only one, or none where none is declared.
+    def known_environments(self) -> list[Environment]:
+        """Those that are declared, then those that only have a file of the configuration."""
+        declared = {environment.name for environment in self.environments}
+        try:
+            files = sorted(self.environments_dir.glob("*.yaml"))
+        except OSError:
+            files = []
+        found = [path.stem for path in files if path.is_file() and not refuse_environment_name(path.stem)]
+        return [*self.environments, *(Environment(name) for name in found if name not in declared)]
 
-        Raises InputError for one that is not declared, and where one of several must be named.
+    def environment(self, name: str) -> Environment:
+        """The environment that a request means; "" is the only one that is declared, or none.
+
+        Raises InputError for one that the workspace does not have, and where one of several must be named.
         """
         names = [environment.name for environment in self.environments]
         listed = ", ".join(names)
         if name:
-            for environment in self.environments:
+            known = self.known_environments()
+            for environment in known:
                 if environment.name == name:
                     return environment
+            names = [environment.name for environment in known]
+            listed = ", ".join(names)
             close = difflib.get_close_matches(name, names, n=1)
             there = f"there are: {listed}" if names else f"{SETTINGS_FILE} declares none under `environments`"
             raise InputError(
@@ -135,6 +150,11 @@ class Workspace:
     def settings_file(self) -> Path:
         """What makes the folder a workspace."""
         return self.path / SETTINGS_FILE
+
+    @property
+    def environments_dir(self) -> Path:
+        """What the configuration says in each environment."""
+        return self.path / "config" / "environments"
 
     @property
     def servers_dir(self) -> Path:

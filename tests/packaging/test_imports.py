@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"aiosqlite", "asyncssh", "httpx", "jinja2", "pydantic", "pydantic_settings", "ruamel", "textual"}
+HEAVY = {
+    "aiosqlite",
+    "asyncssh",
+    "httpx",
+    "jinja2",
+    "jsonschema",
+    "pydantic",
+    "pydantic_settings",
+    "ruamel",
+    "textual",
+}
 TERMINAL = {"textual", "tui"}
 
 RUNNER = """

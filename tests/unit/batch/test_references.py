@@ -48,7 +48,8 @@ def test_the_environment_of_the_document_is_checked() -> None:
 def test_names_that_templates_do_not_have() -> None:
     text = "steps:\n  a:\n    run: echo {{ sever.name }} {{ foo }}\n"
     assert faults(text) == [
-        "3:10: foo is not defined in templates (known are env, params, registered, run, server, servers, step)",
+        "3:10: foo is not defined in templates "
+        "(known are config, env, params, registered, run, server, servers, step)",
         "3:10: sever is not defined in templates (did you mean server?)",
     ]
 

@@ -1,0 +1,74 @@
+"""What the commands about the configuration share: `--set`, paths, and how they open it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cli.complete import complete_config_paths
+from cli.options import workspace_folder
+from cli.terminal import clean, say
+
+if TYPE_CHECKING:
+    from core.config.resolve import Resolver
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def settings_options(function: F) -> F:
+    """`--set` and `--set-string`: values over those of the configuration."""
+    function = click.option(
+        "--set-string",
+        "texts",
+        metavar="PATH=TEXT",
+        multiple=True,
+        help="As --set, with the value taken as text.",
+    )(function)
+    return click.option(
+        "--set",
+        "settings",
+        metavar="PATH=VALUE",
+        multiple=True,
+        help="A value over all others, read as YAML; may be repeated.",
+    )(function)
+
+
+def path_argument(*, required: bool = True) -> Callable[[F], F]:
+    """PATH, a value's path such as web.port."""
+    return click.argument(
+        "path", required=required, default=None if required else "", shell_complete=complete_config_paths
+    )
+
+
+def opened(environment: str, settings: tuple[str, ...] = (), texts: tuple[str, ...] = ()) -> Resolver:
+    """The configuration of the workspace at hand. Raises InputError with every fault."""
+    from core.config.open import given_here, open_config
+    from core.workspace.folder import Workspace
+
+    workspace = Workspace.load(workspace_folder())
+    resolver = open_config(workspace, given_here(environment, settings, texts), servers=_servers)
+    for notice in resolver.config.notices:
+        say(clean(f"note: {notice}"))
+    return resolver
+
+
+def _servers() -> Mapping[str, Mapping[str, Any]]:
+    """The servers of the inventory as templates see them."""
+    from cli.launch import perform, reader
+
+    async def ask() -> Mapping[str, Mapping[str, Any]]:
+        async with reader() as engine:
+            return {
+                server.name: {
+                    "name": server.name,
+                    "address": server.address,
+                    "user": server.user,
+                    "groups": list(server.groups),
+                    "labels": dict(server.labels),
+                }
+                for server in await engine.servers()
+            }
+
+    return perform(ask())

@@ -1,0 +1,21 @@
+"""Everything wrong with the values of a configuration: in themselves, and by the workspace's own schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.config.resolve import Resolver
+from core.errors import Fault
+
+SCHEMA = "config/schema.yaml"
+
+
+def all_faults(resolver: Resolver, workspace: Path) -> list[Fault]:
+    """The faults of the values; where they can be worked out, what does not fit the schema, if there is one."""
+    faults = resolver.faults()
+    file = workspace / SCHEMA
+    if faults or not (file.exists() or file.is_symlink()):
+        return faults
+    from core.config.schema import schema_faults  # a checker of schemas is slow to load
+
+    return schema_faults(resolver, workspace)

@@ -1,0 +1,54 @@
+"""The configuration of a workspace as a command or a run opens it: its files, this user's file, this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.config.facts import Facts, git_commit, no_servers, secret_marker
+from core.config.load import Given, environment_names, load_config
+from core.config.resolve import Resolver
+from core.workspace.folder import Workspace
+
+USER_FILE = "config.yaml"
+
+
+def user_file() -> Path:
+    """The user's own configuration file. It may not exist."""
+    import platformdirs
+
+    return platformdirs.user_config_path("windlass", appauthor=False) / USER_FILE
+
+
+def given_here(environment: str = "", settings: Sequence[str] = (), texts: Sequence[str] = ()) -> Given:
+    """What this process says about the configuration."""
+    return Given(environment, tuple(settings), tuple(texts), dict(os.environ), user_file())
+
+
+def open_config(
+    workspace: Workspace,
+    given: Given,
+    *,
+    servers: Callable[[], Mapping[str, Mapping[str, Any]]] = no_servers,
+    secret: Callable[[str], str] = secret_marker,
+) -> Resolver:
+    """The configuration of one environment with the facts of one run. Raises InputError with every fault.
+
+    An environment that the workspace declares and that has no file says nothing.
+    """
+    if given.environment and workspace.environment(given.environment).name not in environment_names(
+        workspace.path
+    ):
+        given = replace(given, environment="")
+    facts = Facts(
+        workspace.name,
+        environ=given.environ,
+        allowed=frozenset(workspace.allow_env),
+        servers=servers,
+        commit=lambda: git_commit(workspace.path),
+        secret=secret,
+    )
+    return Resolver(load_config(workspace.path, given), facts)
