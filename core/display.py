@@ -201,17 +201,22 @@ class LineSplitter:
         return lines
 
     def _take(self, piece: bytes) -> None:
-        """A piece of one line; of the segments that carriage returns end only the last two matter."""
-        if piece and self._return_pending:
-            self._new_segment()
-        ended, has_return, rest = piece.rpartition(b"\r")
-        if has_return:
-            earlier, overwrites, last = ended.rstrip(b"\r").rpartition(b"\r")
-            if overwrites:
-                self._overwritten = self._overwritten or bool(earlier.strip() or self._head)
-                self._head.clear()
-                self._dropped = 0
-            self._append(last)
+        """A piece of one line. Carriage returns in a row are one; of the segments that they end, blank ones
+        overwrite nothing, and of the others only the last two matter.
+        """
+        if self._return_pending:
+            piece = piece.lstrip(b"\r")
+            if piece:
+                self._new_segment()
+        *ended, rest = piece.split(b"\r")
+        ended[1:] = filter(None, ended[1:])
+        if ended:
+            self._append(ended[0])
+            filled = [segment for segment in ended[1:-1] if segment.strip()]
+            self._overwritten = self._overwritten or len(filled) > 1
+            for segment in (*filled[-1:], *ended[1:][-1:]):
+                self._new_segment()
+                self._append(segment)
             if rest:
                 self._new_segment()
             else:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.display import LineSplitter, display_line, display_lines, last_line
@@ -56,6 +56,7 @@ def test_lines_of_bytes_hold_nothing_active(data: bytes, ascii_only: bool) -> No
 
 
 @given(hostile_bytes, st.lists(st.integers(0, 10_000), max_size=8))
+@example(b"\0\r \r", [1002])
 def test_the_cut_of_the_stream_does_not_matter(data: bytes, places: list[int]) -> None:
     splitter = LineSplitter(max_line_bytes=16)
     lines: list[str] = []
