@@ -12,7 +12,7 @@ from cli.actor import actor
 from cli.config_options import path_argument
 from cli.environments import environment_option
 from cli.exits import Exit
-from cli.options import command, json_option, workspace_folder, workspace_option
+from cli.options import changed_workspace, command, json_option, workspace_folder, workspace_option
 from cli.terminal import clean, emit, note, out, paint, say
 
 if TYPE_CHECKING:
@@ -138,9 +138,8 @@ def _change(
 ) -> Exit:
     from core.config import paths
     from core.config.files import change_file, file_of
-    from core.workspace.folder import Workspace
 
-    workspace = Workspace.load(workspace_folder())
+    workspace = changed_workspace()
     file, at = file_of(workspace, environment), paths.parse(path)
     edited, change = change_file(
         workspace,

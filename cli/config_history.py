@@ -10,7 +10,7 @@ from cli import jsonforms
 from cli.actor import actor
 from cli.config_change import kept_edits, show_changes, warn
 from cli.exits import Exit
-from cli.options import json_option, workspace_folder, workspace_option
+from cli.options import changed_workspace, json_option, workspace_folder, workspace_option
 from cli.terminal import Cell, emit, note, out, table
 from cli.words import ago
 
@@ -51,9 +51,8 @@ def revert(number: int | None, as_json: bool) -> Exit:
     NUMBER is that of the list. It is refused where the file has changed since.
     """
     from core.config.files import revert as take_back
-    from core.workspace.folder import Workspace
 
-    change = take_back(Workspace.load(workspace_folder()), number, actor=actor(), keep=kept_edits())
+    change = take_back(changed_workspace(), number, actor=actor(), keep=kept_edits())
     if as_json:
         emit(jsonforms.edit(change, []))
     else:

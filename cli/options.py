@@ -9,9 +9,12 @@ import functools
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+
+if TYPE_CHECKING:
+    from core.workspace.folder import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 TOLD: set[Path] = set()
@@ -65,14 +68,14 @@ def changed_folder() -> Path:
     return chosen.path
 
 
-def changed_workspace() -> Path:
-    """As `changed_folder`, for what is changed without an engine. Raises ReadOnlyWorkspace."""
+def changed_workspace() -> Workspace:
+    """As `changed_folder`, for what is changed without an engine. Raises InputError, ReadOnlyWorkspace."""
     from core.engine.protection import check_changeable
     from core.workspace.folder import Workspace
 
-    folder = changed_folder().absolute()
-    check_changeable(Workspace.load(folder))
-    return folder
+    workspace = Workspace.load(changed_folder())
+    check_changeable(workspace)
+    return workspace
 
 
 def command(*words: str) -> str:

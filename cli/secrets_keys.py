@@ -31,7 +31,7 @@ def changed_store() -> SecretStore:
     """The same, to change something in it. Raises InputError, ReadOnlyWorkspace."""
     from core.secrets.store import SecretStore
 
-    return SecretStore(changed_workspace())
+    return SecretStore(changed_workspace().path)
 
 
 @click.command()

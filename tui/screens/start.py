@@ -6,6 +6,7 @@ Nothing is planned twice: the run that is started is the plan that was seen (its
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 
 from textual.app import ComposeResult
@@ -196,7 +197,8 @@ class StartSheet(Sheet[int]):
         workspace = self.session.workspace
         if workspace is not None and len(workspace.environments) > 1:
             names = " | ".join(look(self).text(known.name) for known in workspace.environments)
-            rows_of_fields.insert(0, _field("environment", ENVIRONMENT, "", "must be given", names))
+            usual = os.environ.get("WINDLASS_ENVIRONMENT", "")
+            rows_of_fields.insert(0, _field("environment", ENVIRONMENT, usual, "must be given", names))
         if workspace is not None and "production" in {
             workspace.protection,
             *(known.protection for known in workspace.environments),

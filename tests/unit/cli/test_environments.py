@@ -90,6 +90,25 @@ def test_a_read_only_workspace(windlass: Windlass, lab: Lab) -> None:
     assert windlass("plan", "work", "-e", "dev").status == 0
 
 
+def test_a_read_only_workspace_keeps_its_configuration_and_secrets(windlass: Windlass, lab: Lab) -> None:
+    (lab.path / "config").mkdir()
+    base = lab.path / "config" / "base.yaml"
+    base.write_text("web: {port: 80}\n")
+    assert windlass("config", "set", "web.port", "81").status == 0
+    (lab.path / "workspace.yaml").write_text(SHOP + "read_only: true\n")
+    for words in (
+        ("config", "set", "web.port", "82"),
+        ("config", "unset", "web.port"),
+        ("config", "revert", "1"),
+        ("secrets", "init"),
+        ("secrets", "rotate"),
+    ):
+        answer = windlass(*words)
+        assert answer.status == 2 and "is read-only" in answer.err, words
+    assert windlass("config", "get", "web.port").out == "81\n"
+    assert base.read_text() == "web: {port: 81}\n" and not (lab.path / "secrets").exists()
+
+
 def test_a_faulty_workspace_shows_its_runs_and_refuses_new_ones(windlass: Windlass, lab: Lab) -> None:
     assert windlass("run", "work", "-e", "dev").status == 0
     (lab.path / "workspace.yaml").write_text("nam: shop\n")
