@@ -33,10 +33,11 @@ def validate(environment: str, settings: tuple[str, ...], texts: tuple[str, ...]
     Without --environment every environment is checked; where there is none, the workspace's own values are. Where
     there is a config/schema.yaml, the values must fit that JSON Schema as well.
     """
-    from core.config.load import environment_names
+    from core.workspace.folder import Workspace
 
     folder = workspace_folder()
-    chosen = [environment] if environment else environment_names(folder) or [""]
+    known = [] if environment else Workspace.load(folder).known_environments()
+    chosen = [environment] if environment else [one.name for one in known] or [""]
     faults: list[Fault] = []
     values = 0
     for name in chosen:

@@ -37,9 +37,9 @@ def settings_options(function: F) -> F:
 
 def path_argument(*, required: bool = True) -> Callable[[F], F]:
     """PATH, a value's path such as web.port."""
-    return click.argument(
-        "path", required=required, default=None if required else "", shell_complete=complete_config_paths
-    )
+    if required:  # a default of any kind would count as given
+        return click.argument("path", shell_complete=complete_config_paths)
+    return click.argument("path", required=False, default="", shell_complete=complete_config_paths)
 
 
 def opened(environment: str, settings: tuple[str, ...] = (), texts: tuple[str, ...] = ()) -> Resolver:

@@ -15,8 +15,9 @@ from cli.terminal import clean, confirm, interactive, note, out, say
 def trust(yes: bool) -> Exit:
     """Let a workspace name programs that run here.
 
-    A ProxyCommand in an ssh configuration of the workspace is such a program. Trust belongs to this folder as it lies
-    here: a copy, a clone and an import have none. Look at what it names first.
+    A ProxyCommand in an ssh configuration of the workspace is such a program, and so is what a batch names as
+    secret('command:…'). Trust belongs to this folder as it lies here: a copy, a clone and an import have none. Look
+    at what it names first.
     """
     from core.errors import NeedsPerson
     from core.workspace.folder import Workspace
@@ -27,7 +28,7 @@ def trust(yes: bool) -> Exit:
         if not interactive():
             raise NeedsPerson(
                 f"programs that {workspace.path} names would run as you: without a terminal that needs --yes",
-                hint="look at its servers/*.yaml and the files they name first",
+                hint="look at its servers/*.yaml, the files they name, and `command:` in its batches first",
             )
         if not confirm(clean(f"Run programs that {workspace.path} names, as you?")):
             say("nothing was changed")

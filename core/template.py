@@ -67,8 +67,8 @@ class TemplateFault(Exception):
 class Uses:
     """What a template refers to.
 
-    `names` are the top-level names; `params` those read as `params.x`; `registered` the results of the same
-    server; `elsewhere` those of other servers as (server, name), with None where the server is worked out;
+    `names` are the top-level names; `params` those read as `params.x`, `env` as `env.X`; `registered` the results
+    of the same server; `elsewhere` those of other servers as (server, name), with None where the server is worked out;
     `config` the paths below `config`, each as far as it is written out and not worked out. `secrets` are the
     references in `{{ secret('…') }}`: of a batch only an env may have them (`core.secrets.sealed`).
     """
@@ -79,6 +79,7 @@ class Uses:
     elsewhere: frozenset[tuple[str | None, str]] = frozenset()
     secrets: frozenset[str] = frozenset()
     config: frozenset[tuple[str | int, ...]] = frozenset()
+    env: frozenset[str] = frozenset()
 
     @property
     def results(self) -> bool:
@@ -312,6 +313,7 @@ class _Finder(NodeVisitor):
         self.names: set[str] = set()
         self.bound: set[str] = set()
         self.params: set[str] = set()
+        self.env: set[str] = set()
         self.registered: set[str] = set()
         self.elsewhere: set[tuple[str | None, str]] = set()
         self.secrets: set[str] = set()
@@ -362,6 +364,8 @@ class _Finder(NodeVisitor):
         if isinstance(around, nodes.Name):
             if around.name == "params":
                 self.params.add(member)
+            elif around.name == "env":
+                self.env.add(member)
             elif around.name == "registered":
                 self.registered.add(member)
         elif _member_name(around) == "registered":
@@ -402,4 +406,5 @@ def _uses(tree: nodes.Template) -> Uses:
         frozenset(finder.elsewhere),
         frozenset(finder.secrets),
         frozenset(finder.config),
+        frozenset(finder.env),
     )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from core.config.edit import Edited
-from core.config.load import BASE, ENVIRONMENTS, environment_file
+from core.config.load import BASE, ENVIRONMENTS
 from core.config.sources import read_text
 from core.errors import InputError, NotPossible
 from core.files import private_folder, write_atomically
@@ -42,7 +42,7 @@ class Change:
 def file_of(workspace: Workspace, environment: str) -> str:
     """The file that edits go to, from the workspace's folder. Raises InputError for an unknown environment."""
     if environment:
-        environment_file(workspace.path, environment)
+        workspace.environment(environment)
         return f"{ENVIRONMENTS}/{environment}.yaml"
     return BASE
 

@@ -75,6 +75,11 @@ class Resolver:
                     found.append(error.fault)
         return sorted(found, key=lambda fault: (fault.file, fault.line, fault.column))
 
+    @property
+    def moment(self) -> str:
+        """What `now` is in these values."""
+        return self._facts.moment()
+
     def secrets(self, path: paths.Path) -> frozenset[str]:
         """The names of the secrets that went into the values at or below a path."""
         found: set[str] = set()

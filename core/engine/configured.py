@@ -24,11 +24,14 @@ Tell = Callable[[str, str], None]
 
 
 class Configured:
-    """The values of one plan. `values` holds what was used so far, `faults` those of the configuration itself."""
+    """The values of one plan. `values` holds what was used so far, `faults` those of the configuration itself;
+    `variables` are those that templates read as `env.NAME`.
+    """
 
     def __init__(self, open_config: Callable[[], Resolver]) -> None:
         self.values: dict[str, Any] = {}
         self.faults: list[Fault] = []
+        self.variables: set[str] = set()
         self._open = open_config
         self._resolver: Resolver | None = None
         self._broken = False
@@ -43,6 +46,16 @@ class Configured:
                 tell("name a key of config: a run keeps only what it uses", "config.web.port")
             elif not any(path[:length] in self._done for length in range(1, len(path) + 1)):
                 self._freeze(path, tell)
+
+    @property
+    def moment(self) -> str:
+        """The time that stands still in these values; "" where the configuration was not used."""
+        return self._resolver.moment if self._resolver is not None else ""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What is worth telling of how the configuration was read."""
+        return tuple(self._resolver.config.notices) if self._resolver is not None else ()
 
     def told(self, uses: Uses) -> bool:
         """True for a template that may use a value that is not there, which was told already."""
@@ -66,7 +79,11 @@ class Configured:
             return
         if secrets:
             self._incomplete = True
-            tell(f"config.{show(path)} holds the secret {min(secrets)}; a batch cannot use secrets", "")
+            name = min(secrets)
+            tell(
+                f"config.{show(path)} holds the secret {name}, and values of the configuration are stored with a run",
+                f"in the batch, as the value of an env: {{{{ secret({name!r}) }}}}",
+            )
             return
         around = self.values
         for part in path[:-1]:
@@ -96,6 +113,16 @@ def uses_of(loaded: LoadedBatch) -> list[tuple[Place, frozenset[Used]]]:
         if step.when is not None:
             found.append((("steps", name, "when"), compile_condition(step.when).uses.config))
     return [(place, used) for place, used in found if used]
+
+
+def variables_of(loaded: LoadedBatch) -> set[str]:
+    """The variables that the templates of a batch read as `env.NAME`."""
+    texts = [compile_text(text).uses for text in loaded.batch.env.values()]
+    for step in loaded.batch.steps.values():
+        texts += [compile_text(text).uses for _, text in templates_of(step)]
+        if step.when is not None:
+            texts.append(compile_condition(step.when).uses)
+    return {name for uses in texts for name in uses.env}
 
 
 def _frozen_path(path: Used) -> Used:

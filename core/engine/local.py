@@ -129,7 +129,7 @@ class LocalEngine(ReadingEngine):
             if request.digest and planned.plan.digest != request.digest:
                 raise NotPossible(
                     f"batch {planned.plan.batch} is not what was planned: "
-                    "its text, parameters, servers or files have changed",
+                    "its text, parameters, configuration, environment, servers or files have changed",
                     hint="look at the plan again, then start it",
                 )
             plan = await self._protected(planned)

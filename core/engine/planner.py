@@ -24,7 +24,7 @@ from core.batch.targets import check_targets, resolve
 from core.engine import work
 from core.engine.api import PlanRequest
 from core.engine.blobs import Blobs, FileRef
-from core.engine.configured import Configured, uses_of
+from core.engine.configured import Configured, uses_of, variables_of
 from core.engine.contexts import Contexts
 from core.engine.snapshot import ENGINE, Snapshot
 from core.errors import Fault, InputError
@@ -111,6 +111,7 @@ def make_plan(
         )
     env = {name: os.environ[name] for name in workspace.allow_env if name in os.environ}
     configured = Configured(open_config)
+    configured.variables |= variables_of(loaded)
     for place, used in uses_of(loaded):
         configured.use(used, partial(faults.add, place))
     contexts = Contexts(
@@ -130,10 +131,13 @@ def make_plan(
     _secrets(faults, workspace)
     _sudo_uploads(faults)
     faults.check()
+    # Of the variables only those that are read are stored with the run: others may hold anything.
+    env = {name: value for name, value in env.items() if name in configured.variables}
     snapshot = Snapshot(
         loaded, params, servers, targets, files, dict(users), environment, env, configured.values
     )
-    return Planned(_describe(snapshot, told, held or {}), snapshot)
+    told += configured.notices
+    return Planned(_describe(snapshot, told, held or {}, configured.moment), snapshot)
 
 
 # ---------------------------------------------------------------- checks
@@ -207,6 +211,7 @@ def _files(
                     with blobs.open(source) as file:
                         uses = compile_text(file.read().decode()).uses
                     configured.use(uses.config, partial(faults.add, path))
+                    configured.variables |= uses.env
                     for reference in sorted(uses.secrets):
                         faults.found.append(Fault(source, 0, 0, SECRET_IN_TEXT, secret_hint(reference)))
             except OutsideError:
@@ -295,7 +300,7 @@ def _try(
 # ---------------------------------------------------------------- description
 
 
-def _describe(snapshot: Snapshot, warnings: Sequence[str], held: Mapping[str, int]) -> Plan:
+def _describe(snapshot: Snapshot, warnings: Sequence[str], held: Mapping[str, int], moment: str) -> Plan:
     loaded = snapshot.loaded
     needs = effective_needs(loaded.batch)
     steps = []
@@ -329,7 +334,7 @@ def _describe(snapshot: Snapshot, warnings: Sequence[str], held: Mapping[str, in
     return Plan(
         batch=loaded.batch.name,
         path=loaded.file,
-        digest=plan_digest(snapshot),
+        digest=plan_digest(snapshot, moment),
         steps=tuple(steps),
         servers=tuple(server.name for server in named),
         servers_by_provider=providers,
@@ -349,9 +354,10 @@ def _describe(snapshot: Snapshot, warnings: Sequence[str], held: Mapping[str, in
     )
 
 
-def plan_digest(snapshot: Snapshot) -> str:
+def plan_digest(snapshot: Snapshot, moment: str = "") -> str:
     """What a person saw, as one digest: the text, the parameters, the configuration, the targets, the files and
-    the environment.
+    the environment. The `moment` that the configuration has as `now` is left out: a plan that is looked at and
+    then started is the same one.
     """
     seen: list[Any] = [
         snapshot.environment,
@@ -362,5 +368,6 @@ def plan_digest(snapshot: Snapshot) -> str:
         sorted((name, ref.digest) for name, ref in snapshot.files.items()),
     ]
     if snapshot.config:
-        seen.append(json.dumps(snapshot.config, sort_keys=True))
+        text = json.dumps(snapshot.config, sort_keys=True)
+        seen.append(text.replace(moment, "now") if moment else text)
     return hashlib.sha256(repr(seen).encode()).hexdigest()

@@ -184,7 +184,10 @@ class TaskRunner:
         await self._book.commit(tx)
         recorder = self._hands.recorder(task, ref, keep_stdout=step.register_as is not None)
         timeout_s = works.timeout_of(step)
-        if step.wait is not None:
+        if flight.interrupted.is_set() and not flight.cancelled:
+            # While it was committed: the disk is full, or the engine ends. Nothing was handed over.
+            result = Result("not started", why="interrupted before it was handed over")
+        elif step.wait is not None:
             result = await self._wait(flight, step, ref, work, recorder, timeout_s)
         else:
             result = await self._hands.run(flight, ref, work, recorder, timeout_s, step.ok_exit, trace)

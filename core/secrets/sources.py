@@ -32,17 +32,31 @@ class Sources:
     """Reads references for one workspace.
 
     `allowed` are files and folders outside the workspace that `file:` may read; `trusted` lets `command:` run.
+    `readable` are variables that every template may read, and that are stored in clear: no secrets.
     """
 
-    def __init__(self, workspace: Path, *, allowed: Sequence[Path] = (), trusted: bool = False) -> None:
+    def __init__(
+        self,
+        workspace: Path,
+        *,
+        allowed: Sequence[Path] = (),
+        trusted: bool = False,
+        readable: Sequence[str] = (),
+    ) -> None:
         self._workspace = workspace
         self._allowed = tuple(allowed)
         self._trusted = trusted
+        self._readable = frozenset(readable)
 
     @classmethod
     def of(cls, workspace: Workspace) -> Sources:
         """What the references of a workspace may reach, as it and its user say. Raises InputError."""
-        return cls(workspace.path, allowed=workspace.allow_paths, trusted=is_trusted(workspace))
+        return cls(
+            workspace.path,
+            allowed=workspace.allow_paths,
+            trusted=is_trusted(workspace),
+            readable=workspace.allow_env,
+        )
 
     def check(self, reference: str) -> None:
         """What can be told without reading a value. Raises InputError."""
@@ -53,6 +67,11 @@ class Sources:
             raise InputError(
                 f"there is no secret {reference!r} in this workspace",
                 hint=f"`windlass secrets set {reference}` stores it",
+            )
+        if kind == "env" and rest in self._readable:
+            raise InputError(
+                f"the variable {rest} is no secret here: every template may read it, and it is stored with runs",
+                hint="take it out of `allow_env` of workspace.yaml",
             )
         if kind == "file":
             self._file(rest)
@@ -97,7 +116,7 @@ class Sources:
         if not any(real.is_relative_to(root) for root in roots):
             raise InputError(
                 f"{path} leads out of the workspace: a secret's file lies in it",
-                hint="`windlass workspace trust` after a look at it, or store the value instead: "
+                hint="name its folder in `allow_paths` of workspace.yaml, or store the value instead: "
                 "`windlass secrets set NAME`",
             )
         if not real.exists():

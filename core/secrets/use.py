@@ -55,7 +55,7 @@ class RunSecrets:
         from core.secrets.sources import Sources  # runs without secrets need no cryptography
         from core.workspace.folder import Workspace
 
-        sources = Sources.of(Workspace.load(self._workspace))
+        sources = Sources.of(Workspace.open(self._workspace))
         values: dict[str, bytes] = {}
         why: list[str] = []
         hints: list[str] = []

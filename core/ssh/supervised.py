@@ -99,8 +99,8 @@ class SupervisedCommands:
                 why, ends_at_logout = "", ""
             else:
                 # Asked before the greeting came: a new connection costs one round trip less for each.
-                logout = session.ask_survives_logout()
                 try:
+                    logout = session.ask_survives_logout()
                     why = await self._make_folder(session)
                     ends_at_logout = await session.survives_logout(logout)
                 except SessionLost:

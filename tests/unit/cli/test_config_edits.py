@@ -171,3 +171,37 @@ def test_edits_at_once_are_all_kept(shop: Lab, repository: Path) -> None:
         out, err = run.communicate(timeout=60)
         assert run.returncode == 0, (out, err)
     assert all(f"k{number}: {number}\n" in base(shop) for number in range(4))
+
+
+def test_a_declared_environment_needs_no_file_beforehand(windlass: Windlass, lab: Lab) -> None:
+    (lab.path / "workspace.yaml").write_text("name: shop\nenvironments: [dev, stage]\n")
+    assert windlass("config", "set", "web.port", "443", "-e", "stage").status == 0
+    assert windlass("config", "get", "web.port", "-e", "stage").out == "443\n"
+    answer = windlass("config", "set", "web.port", "443", "-e", "stag")
+    assert answer.status == 2 and "did you mean 'stage'?" in answer.err
+
+
+@pytest.mark.parametrize("words", ["get", "explain", "set", "unset", "append"])
+def test_a_path_that_is_missing_is_told(windlass: Windlass, lab: Lab, words: str) -> None:
+    answer = windlass("config", words)
+    assert answer.status == 2 and "Missing argument 'PATH'" in answer.err
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(windlass: Windlass, lab: Lab) -> None:
+    base = lab.path / "config" / "base.yaml"
+    base.unlink(missing_ok=True)
+    base.mkdir(parents=True)
+    answer = windlass("config", "show")
+    assert answer.status == 2 and "config/base.yaml is not a regular file" in answer.err
+
+
+def test_every_environment_is_validated_also_one_without_a_file(windlass: Windlass, lab: Lab) -> None:
+    (lab.path / "workspace.yaml").write_text("name: shop\nenvironments: [dev, prod]\n")
+    (lab.path / "config" / "environments").mkdir(parents=True, exist_ok=True)
+    (lab.path / "config" / "environments" / "prod.yaml").write_text("web: {port: abc}\n")
+    (lab.path / "config" / "base.yaml").write_text("web: {port: 1}\n")
+    (lab.path / "config" / "schema.yaml").write_text(
+        "properties: {web: {properties: {port: {type: string}}}}\n"
+    )
+    answer = windlass("config", "validate")
+    assert answer.status == 2 and "web.port: 1 is not of type 'string'" in answer.out

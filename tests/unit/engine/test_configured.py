@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from pathlib import Path
@@ -104,7 +105,7 @@ async def test_a_run_without_configuration_is_stored_as_before(lab: Lab) -> None
     [
         ("{{ config.web.prot }}", "batches/work.yaml:4:10: config.web.prot: there is no value for web.prot; looked at --set, variables WINDLASS__…, config/base.yaml"),
         ("{{ config.broken }}", "config/base.yaml:7:9: broken: there is no value for nope"),
-        ("{{ config.password }}", "batches/work.yaml:4:10: config.password holds the secret x; a batch cannot use secrets"),
+        ("{{ config.password }}", "batches/work.yaml:4:10: config.password holds the secret x, and values of the configuration are stored with a run"),
         ("{{ config[server.name] }}", "batches/work.yaml:4:10: name a key of config"),
         ("{{ config | tojson }}", "batches/work.yaml:4:10: name a key of config"),
         ("{{ config.web }}", "a mapping cannot be put into text"),
@@ -156,3 +157,29 @@ async def test_an_uploaded_template_uses_the_configuration(lab: Lab) -> None:
     async with lab.engine() as engine:
         with pytest.raises(InputError, match=r"did you mean web\.port"):
             await engine.plan(PlanRequest(batch))
+
+
+async def test_a_plan_with_the_time_in_it_is_the_same_when_it_is_started(lab: Lab) -> None:
+    (lab.path / "config" / "base.yaml").write_text('stamp: "{{ now }}"\n')
+    batch = lab.batch("steps: {one: {run: 'echo {{ config.stamp }}'}}")
+    async with lab.engine() as engine:
+        seen = await engine.plan(PlanRequest(batch))
+        await asyncio.sleep(1.1)
+        assert (await engine.plan(PlanRequest(batch))).digest == seen.digest
+        await engine.start(RunRequest(PlanRequest(batch), ACTOR, digest=seen.digest))
+
+
+async def test_only_the_variables_that_are_read_are_stored(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILD_ID", "b77")
+    monkeypatch.setenv("API_TOKEN", "tok-en-secret-998877")
+    (lab.path / "workspace.yaml").write_text("name: shop\nallow_env: [BUILD_ID, API_TOKEN]\n")
+    batch = lab.batch("steps: {one: {run: 'echo {{ env.BUILD_ID }}'}}")
+    async with lab.engine() as engine:
+        await lab.run(engine, batch)
+    assert document(lab)["env"] == {"BUILD_ID": "b77"}
+
+
+async def test_a_near_key_of_set_is_told_by_the_plan(lab: Lab) -> None:
+    async with lab.engine() as engine:
+        plan = await engine.plan(PlanRequest(lab.batch(BATCH), settings=("web.prot=3",)))
+    assert any("web.port is near" in warning for warning in plan.warnings)

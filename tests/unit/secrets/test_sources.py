@@ -94,3 +94,9 @@ def test_a_command_that_hangs_is_ended_with_its_children(
     with pytest.raises(InputError, match="took more than"):
         Sources(workspace, trusted=True).read("command:sh -c 'sleep 30 & sleep 30'")
     assert time.monotonic() - begun < 10
+
+
+def test_a_variable_that_every_template_may_read_is_no_secret(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the variable TOKEN is no secret here"):
+        Sources(tmp_path, readable=["TOKEN"]).check("env:TOKEN")
+    Sources(tmp_path, readable=["OTHER"]).check("env:TOKEN")
