@@ -37,6 +37,11 @@ def read_text(file: FilePath, shown: str) -> str | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError(f"{shown} is not a regular file")
         raw = stream.read(MAX_BYTES + 1)
+    return decoded(raw, shown)
+
+
+def decoded(raw: bytes, shown: str) -> str:
+    """The text of a configuration file's bytes. Raises InputError."""
     if len(raw) > MAX_BYTES:
         raise InputError(f"{shown} is larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
