@@ -107,7 +107,10 @@ def load_config(workspace: FilePath, given: Given) -> Config:
         try:
             inside = _inside(file, shown, workspace, layer)
             text = given.replaced.get(shown) if layer is not Layer.USER else None
-            entry = file_layer(inside, shown, layer) if text is None else text_layer(text, shown, layer)
+            if text is not None:
+                entry = text_layer(text, shown, layer)
+            else:
+                entry = file_layer(inside, shown, layer, None if layer is Layer.USER else workspace)
         except InputError as error:
             faults += error.faults or [Fault(shown, 0, 0, error.message, error.hint)]
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from core.config import paths
 from core.config.facts import git_commit
 from core.config.load import BASE
+from core.config.resolve import NO_REFERENCES, Resolver
 from core.errors import InputError
 from tests.unit.config.support import Files
 
@@ -214,3 +216,36 @@ def test_the_commit_of_a_folder(files: Files) -> None:
     ):
         subprocess.run(["git", "-C", str(files.path), *command], check=True, capture_output=True)
     assert len(git_commit(files.path)) in (40, 64)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ config.s }}", " {{ config.s }} ", "{{config.i}}", "a{{ config.b }}b", "{{ config.f }}-{{ config.i }}",
+        "{{ config.n }}", "x{{ config.n }}", "{{ config.l }}", "x{{ config.l }}", "{{ config.m }}", "{{ config.m.k }}",
+        "{{ config.made.x }}", "{{ config.nope }}", "{{ config.s.x }}", "{{ config.long }}{{ config.long }}",
+        "{{ config.s }}\n", "{ {{ config.s }}", "{{ config.s }}}", "{{{ config.s }}", "{{- config.s }}", "{# x #}{{ config.s }}",
+        "{{ config.s }}{% if true %}y{% endif %}", "{{ config.secret }}", "x{{ config.secret }}", "{{ config.true }}",
+        "{{ config.bad }}", "{{ config.round1 }}", "{{ config . s }}", "{{ config.s }} {{ config['s'] }}", "{{ config.class }}",
+    ],
+)  # fmt: skip
+def test_plain_references_give_what_templates_give(files: Files, monkeypatch, text: str) -> None:
+    """The short way of plain references and the templates' own come to the same, faults included."""
+    base = {
+        "s": "text", "i": 1, "f": 1.5, "b": True, "n": None, "l": [1], "m": {"k": "v"}, "made": "{{ {'x': 2} }}",
+        "long": "y" * 3000, "secret": "{{ secret('db') }}", "true": "t", "class": "c", "bad": "{{ config.nope }}",
+        "round1": "{{ config.round2 }}", "round2": "{{ config.round1 }}", "asked": text,
+    }  # fmt: skip
+    files.base(json.dumps(base))
+
+    def outcome() -> object:
+        resolver = files.resolver()
+        try:
+            value = resolver.value(("asked",))
+            return type(value), value, resolver.secrets(("asked",))
+        except InputError as error:
+            return str(error), resolver.faults()
+
+    short = outcome()
+    monkeypatch.setattr(Resolver, "_references", lambda self, text: NO_REFERENCES)
+    assert short == outcome()
