@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.config import paths
 from core.config.facts import NAMES, Asked, Facts, Secrets
 from core.config.load import Config, leaves
+from core.config.references import NO_REFERENCES, Referred, joined, plain_references, shape
 from core.config.tree import Entry
 from core.errors import Fault, InputError
-from core.sandbox import BUDGET, MAX_RENDERED, Telling
+from core.sandbox import BUDGET, Telling
 from core.template import Expression, TemplateFault, compile_value
 
 MAX_DEPTH = 30
 MAX_TOTAL = 16 * 1024 * 1024
 """Characters of text that all templates together may make."""
-SHORT = 4096
-NO_REFERENCES = object()
-_REFERENCE = re.compile(r"\{\{ *config((?:\.[A-Za-z][A-Za-z0-9_]*)+) *\}\}")
-_LITERAL = re.compile(r"[^{}\n\r]*")
+KNOWN = frozenset(NAMES)
 SCALARS = (str, int, float, type(None))
 
 
@@ -164,6 +161,8 @@ class Resolver:
     def _worked_out(self, path: paths.Path, entry: Entry, text: str) -> Any:
         given = self._references(text)
         if given is NO_REFERENCES:
+            given = self._by_shape(text)
+        if given is NO_REFERENCES:
             given = self._rendered(path, entry, text)
         self._total += _size(given)
         if self._total > MAX_TOTAL:
@@ -171,29 +170,34 @@ class Resolver:
         return given
 
     def _references(self, text: str) -> Any:
-        """What a text of plain references alone comes to, which most templates are; compiling one takes a millisecond.
-
-        Only what a template would give as well: whatever is not plain, or not there, is left to it.
-        """
-        pieces = _REFERENCE.split(text)
-        around = pieces[::2]
-        if len(pieces) == 1 or len(text) > SHORT or any(not _LITERAL.fullmatch(piece) for piece in around):
+        """What a text of plain references alone comes to; what is not plain, or not there, is left to a template."""
+        plain = plain_references(text)
+        if plain is None:
             return NO_REFERENCES
+        around, referred = plain
         found = []
-        for written in pieces[1::2]:
-            path = tuple(written[1:].split("."))
+        for path in referred:
             entry = self.config.find(path)
             if entry is None or entry.kind != "scalar":
                 return NO_REFERENCES
             found.append(self._scalar(path, entry))
-        if len(found) == 1 and not "".join(around).strip():
-            return found[0] if isinstance(found[0], SCALARS) else NO_REFERENCES
-        if not all(isinstance(value, str | int | float) for value in found):
+        return joined(around, found)
+
+    def _by_shape(self, text: str) -> Any:
+        """What a template comes to by the shape that it shares with others, unless there is a fault."""
+        found = shape(text, lambda path: self.config.find(path) is not None)
+        if found is None:
             return NO_REFERENCES
-        texts = [("true" if value else "false") if isinstance(value, bool) else str(value) for value in found]
-        if sum(map(len, texts)) > MAX_RENDERED - SHORT:
-            return NO_REFERENCES
-        return "".join(piece for pair in zip(around, [*texts, ""], strict=True) for piece in pair)
+        shared, referred = found
+        context = {**self._context, "config": Referred(referred, self._at)}
+        try:
+            template = compile_value(shared)
+            if not template.uses.names <= KNOWN:
+                return NO_REFERENCES
+            work_out = template.value if isinstance(template, Expression) else template.render
+            return _plain(work_out(context))
+        except (TemplateFault, ValueError):
+            return NO_REFERENCES  # the template itself tells it in its own words
 
     def _rendered(self, path: paths.Path, entry: Entry, text: str) -> Any:
         try:
