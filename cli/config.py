@@ -28,6 +28,14 @@ TABLE = {
         "Add an entry to the end of a list in a file of the configuration.",
         "Change",
     ),
+    "edit": Lazy(
+        "cli.config_edit:edit", "Change a file of the configuration in your editor, checked.", "Change"
+    ),
+    "migrate": Lazy(
+        "cli.config_migrate:migrate",
+        "Take variables of the environment over into the configuration.",
+        "Change",
+    ),
     "history": Lazy(
         "cli.config_history:history", "List the edits that commands made, newest first.", "Change"
     ),

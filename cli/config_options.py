@@ -42,13 +42,24 @@ def path_argument(*, required: bool = True) -> Callable[[F], F]:
     return click.argument("path", required=False, default="", shell_complete=complete_config_paths)
 
 
-def opened(environment: str, settings: tuple[str, ...] = (), texts: tuple[str, ...] = ()) -> Resolver:
-    """The configuration of the workspace at hand. Raises InputError with every fault."""
+def opened(
+    environment: str,
+    settings: tuple[str, ...] = (),
+    texts: tuple[str, ...] = (),
+    replaced: Mapping[str, str] | None = None,
+) -> Resolver:
+    """The configuration of the workspace at hand, `replaced` texts in place of those of files.
+
+    Raises InputError with every fault.
+    """
+    from dataclasses import replace
+
     from core.config.open import given_here, open_config
     from core.workspace.folder import Workspace
 
     workspace = Workspace.load(workspace_folder())
-    resolver = open_config(workspace, given_here(environment, settings, texts), servers=_servers)
+    given = replace(given_here(environment, settings, texts), replaced=replaced or {})
+    resolver = open_config(workspace, given, servers=_servers)
     for notice in resolver.config.notices:
         say(clean(f"note: {notice}"))
     return resolver

@@ -17,8 +17,11 @@ MEMORY = Path("/dev/shm")
 """A folder whose files never reach a disk, but for swap; Linux has it."""
 
 
-def edited(content: bytes) -> bytes:
-    """What the user made of `content`. Raises InputError where there is no editor, or where it fails."""
+def edited(content: bytes, name: str = "secret", *, shown: str = "secrets edit …") -> bytes:
+    """What the user made of `content`, in a file of that name; `shown` is the command, for a hint.
+
+    Raises InputError where there is no editor, or where it fails.
+    """
     from core.errors import InputError
 
     named = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
@@ -29,10 +32,10 @@ def edited(content: bytes) -> bytes:
     if not words or shutil.which(words[0]) is None:
         raise InputError(
             f"there is no editor {words[0] if words else ''!r}",
-            hint="name one: EDITOR=nano windlass secrets edit …",
+            hint=f"name one: EDITOR=nano windlass {shown}",
         )
     with _private_folder() as folder:
-        file = folder / "secret"
+        file = folder / name
         file.touch(mode=0o600)
         file.write_bytes(content)
         status = subprocess.run([*words, str(file)], check=False).returncode

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from core.config.files import Change
     from core.config.load import Link
+    from core.config.migrate import Move
     from core.config.tree import Entry
     from core.errors import Fault
     from core.model.events import Event
@@ -421,4 +422,23 @@ def edit(change: Change, elsewhere: Sequence[str]) -> Form:
         "path": change.path,
         "file": change.file,
         "elsewhere": list(elsewhere),
+    }
+
+
+def migration(move: Move, file: str, *, written: bool) -> Form:
+    """What becomes, or became, of a variable; nothing of a secret's value is told."""
+    from core.config.migrate import Status
+    from core.config.paths import show
+
+    return {
+        "type": "migration",
+        "variable": move.variable,
+        "path": show(move.path) if move.path else None,
+        "file": file,
+        "status": move.status.value,
+        "written": written and move.status is Status.MOVE,
+        "value": plain(move.value),
+        "before": plain(move.before),
+        "secret": move.secret or None,
+        "why": move.why,
     }

@@ -12,10 +12,14 @@ SCHEMA = "config/schema.yaml"
 
 def all_faults(resolver: Resolver, workspace: Path) -> list[Fault]:
     """The faults of the values; where they can be worked out, what does not fit the schema, if there is one."""
-    faults = resolver.faults()
+    return resolver.faults() or rule_faults(resolver, workspace)
+
+
+def rule_faults(resolver: Resolver, workspace: Path) -> list[Fault]:
+    """What does not fit the schema, if there is one. A value that cannot be worked out is passed over."""
     file = workspace / SCHEMA
-    if faults or not (file.exists() or file.is_symlink()):
-        return faults
+    if not (file.exists() or file.is_symlink()):
+        return []
     from core.config.schema import schema_faults  # a checker of schemas is slow to load
 
     return schema_faults(resolver, workspace)

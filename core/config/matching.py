@@ -28,6 +28,34 @@ def match_variable(name: str, rest: str, below: Entry) -> Path:
     raise InputError(name, faults=[Fault(name, 1, 1, f"no key of the configuration fits {name}", hint)])
 
 
+def path_of_variable(name: str, rest: str, below: Entry) -> Path:
+    """The path that a variable of another program stands for: that of a key that is there, else a new one.
+
+    `__` separates keys where the name has it, else `_` does. Raises InputError where several keys fit, or where the
+    name leaves a key empty.
+    """
+    folded = _folded(rest)
+    separator = "__" if "__" in folded else "_"
+    found = list(dict.fromkeys(_fitting(folded, below, (), separator)))
+    if len(found) > 1:
+        told = f"{name} may mean {' or '.join(show(path) for path in found)}"
+        raise InputError(told, hint="say which in a mapping file")
+    if found:
+        return found[0]
+    path: Path = ()
+    while below.kind == "mapping":
+        heads = [key for key in below.items if _folded(key) and folded.startswith(_folded(key) + separator)]
+        if not heads:
+            break
+        key = max(heads, key=len)
+        folded = folded[len(key) + len(separator) :]
+        path, below = (*path, key), below.items[key]
+    parts = folded.split(separator)
+    if not all(parts):
+        raise InputError(f"{name} leaves a key without a name", hint="name its path in a mapping file")
+    return (*path, *parts)
+
+
 def near_path(path: Path, known: Iterable[Path]) -> str:
     """The written form of a path that is near another one, "" where none is."""
     candidates = []
@@ -45,13 +73,13 @@ def _folded(text: str) -> str:
     return text.lower().replace("-", "_")
 
 
-def _fitting(rest: str, entry: Entry, path: Path) -> Iterable[Path]:
+def _fitting(rest: str, entry: Entry, path: Path, separator: str = "__") -> Iterable[Path]:
     for key, child in entry.items.items():
         folded = _folded(key)
         if rest == folded:
             yield (*path, key)
-        elif folded and rest.startswith(f"{folded}__"):
-            yield from _fitting(rest[len(folded) + 2 :], child, (*path, key))
+        elif folded and rest.startswith(folded + separator):
+            yield from _fitting(rest[len(folded) + len(separator) :], child, (*path, key), separator)
 
 
 def _near_folded(rest: str, below: Entry) -> str:

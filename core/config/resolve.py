@@ -15,6 +15,7 @@ from typing import Any
 from core.config import paths
 from core.config.facts import NAMES, Asked, Facts, Secrets
 from core.config.load import Config, leaves
+from core.config.references import NO_REFERENCES, Referred, joined, plain_references, shape
 from core.config.tree import Entry
 from core.errors import Fault, InputError
 from core.sandbox import BUDGET, Telling
@@ -23,6 +24,7 @@ from core.template import Expression, TemplateFault, compile_value
 MAX_DEPTH = 30
 MAX_TOTAL = 16 * 1024 * 1024
 """Characters of text that all templates together may make."""
+KNOWN = frozenset(NAMES)
 SCALARS = (str, int, float, type(None))
 
 
@@ -162,6 +164,47 @@ class Resolver:
                 BUDGET.work, BUDGET.loops = before
 
     def _worked_out(self, path: paths.Path, entry: Entry, text: str) -> Any:
+        given = self._references(text)
+        if given is NO_REFERENCES:
+            given = self._by_shape(text)
+        if given is NO_REFERENCES:
+            given = self._rendered(path, entry, text)
+        self._total += _size(given)
+        if self._total > MAX_TOTAL:
+            raise _Unresolved(_fault(entry, f"the templates make more than {MAX_TOTAL} characters in all"))
+        return given
+
+    def _references(self, text: str) -> Any:
+        """What a text of plain references alone comes to; what is not plain, or not there, is left to a template."""
+        plain = plain_references(text)
+        if plain is None:
+            return NO_REFERENCES
+        around, referred = plain
+        found = []
+        for path in referred:
+            entry = self.config.find(path)
+            if entry is None or entry.kind != "scalar":
+                return NO_REFERENCES
+            found.append(self._scalar(path, entry))
+        return joined(around, found)
+
+    def _by_shape(self, text: str) -> Any:
+        """What a template comes to by the shape that it shares with others, unless there is a fault."""
+        found = shape(text, lambda path: self.config.find(path) is not None)
+        if found is None:
+            return NO_REFERENCES
+        shared, referred = found
+        context = {**self._context, "config": Referred(referred, self._at)}
+        try:
+            template = compile_value(shared)
+            if not template.uses.names <= KNOWN:
+                return NO_REFERENCES
+            work_out = template.value if isinstance(template, Expression) else template.render
+            return _plain(work_out(context))
+        except (TemplateFault, ValueError):
+            return NO_REFERENCES  # the template itself tells it in its own words
+
+    def _rendered(self, path: paths.Path, entry: Entry, text: str) -> Any:
         try:
             template = compile_value(text)
             for name in sorted(template.uses.names.difference(NAMES)):
@@ -171,7 +214,7 @@ class Resolver:
                     _fault(entry, f"{paths.show(path)}: {name} is not defined in the configuration", near)
                 )
             work_out = template.value if isinstance(template, Expression) else template.render
-            given = _plain(work_out(self._context))
+            return _plain(work_out(self._context))
         except TemplateFault as error:
             if isinstance(error.__cause__, _Unresolved):
                 raise error.__cause__ from None
@@ -182,10 +225,6 @@ class Resolver:
             ) from None
         except ValueError as error:
             raise _Unresolved(_fault(entry, f"{paths.show(path)}: {error}")) from None
-        self._total += _size(given)
-        if self._total > MAX_TOTAL:
-            raise _Unresolved(_fault(entry, f"the templates make more than {MAX_TOTAL} characters in all"))
-        return given
 
     def _circle(self, path: paths.Path, entry: Entry) -> Fault:
         start = next(index for index, (opened, _) in enumerate(self._open) if opened == path)

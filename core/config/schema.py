@@ -7,6 +7,7 @@ is fetched. A value that holds a secret is not looked at, since only what stands
 from __future__ import annotations
 
 from pathlib import Path as FilePath
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
@@ -30,7 +31,8 @@ MESSAGE_CHARS = 300
 def schema_faults(resolver: Resolver, workspace: FilePath) -> list[Fault]:
     """Where the values do not fit the schema, each at the value; the faults of the schema itself otherwise.
 
-    The values must be without faults of their own. Without a schema there is nothing wrong.
+    What cannot be worked out is passed over, with what is wrong with the mappings and lists around it. Without a
+    schema there is nothing wrong.
     """
     try:
         document = _document(workspace)
@@ -40,7 +42,8 @@ def schema_faults(resolver: Resolver, workspace: FilePath) -> list[Fault]:
         return []
     schema = document.data()
     kind = validator_for(schema, default=Draft202012Validator)
-    values = {key: value for key, value in resolver.value().items() if key != SECTION}
+    gaps: list[paths.Path] = []
+    values = _values(resolver, gaps)
     try:
         kind.check_schema(schema)
         # The registry is empty, so that a reference to elsewhere is a fault and not a request.
@@ -52,7 +55,11 @@ def schema_faults(resolver: Resolver, workspace: FilePath) -> list[Fault]:
         return [Fault(SCHEMA, 0, 0, f"the reference {error.ref} leads nowhere in this file")]
     except RecursionError:
         return [Fault(SCHEMA, 0, 0, "the schema refers to itself without end")]
-    found = [_fault(resolver, error) for error in errors if not _secret(resolver, error)]
+    found = [
+        _fault(resolver, error)
+        for error in errors
+        if not _secret(resolver, error) and not _around_gap(error, gaps)
+    ]
     return sorted(set(found), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
 
 
@@ -68,6 +75,31 @@ def _document(workspace: FilePath) -> Document | None:
         why = "a schema is a mapping, such as `type: object`"
         raise InputError(SCHEMA, faults=[Fault(SCHEMA, document.root.line, document.root.column, why)])
     return document
+
+
+def _values(resolver: Resolver, gaps: list[paths.Path]) -> dict[str, Any]:
+    """The values but for the application's own; `gaps` gets the paths of those that cannot be worked out."""
+
+    def build(path: paths.Path, entry: Entry) -> Any:
+        if entry.kind == "mapping":
+            return {key: build((*path, key), child) for key, child in entry.items.items()}
+        if entry.kind == "sequence":
+            return [build((*path, index), child) for index, child in enumerate(entry.entries)]
+        try:
+            return resolver.value(path)
+        except InputError:
+            gaps.append(path)
+            return None
+
+    return {key: build((key,), entry) for key, entry in resolver.config.root.items.items() if key != SECTION}
+
+
+def _around_gap(error: ValidationError, gaps: list[paths.Path]) -> bool:
+    """True where an unknown value may be what makes the rule fail."""
+    path = tuple(error.absolute_path)
+    return error.validator not in ("required", "additionalProperties") and any(
+        gap[: len(path)] == path for gap in gaps
+    )
 
 
 def _fault(resolver: Resolver, error: ValidationError) -> Fault:

@@ -21,6 +21,8 @@ from core.errors import Fault, InputError
 
 MAX_BYTES = 4 * 1024 * 1024
 LIMITS = Limits(max_bytes=MAX_BYTES, nodes=100_000)
+LONG_CHARS = 16 * 1024
+"""A shorter text is parsed sooner than a cache would be asked."""
 VARIABLE_PREFIX = "WINDLASS__"
 NO_MAPPING = "a configuration file is a mapping: `key: value`"
 
@@ -38,6 +40,11 @@ def read_text(file: FilePath, shown: str) -> str | None:
         raise InputError(f"{shown} is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
         raw = stream.read(MAX_BYTES + 1)
+    return decoded(raw, shown)
+
+
+def decoded(raw: bytes, shown: str) -> str:
+    """The text of a configuration file's bytes. Raises InputError."""
     if len(raw) > MAX_BYTES:
         raise InputError(f"{shown} is larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
@@ -49,19 +56,37 @@ def read_text(file: FilePath, shown: str) -> str | None:
         raise InputError(f"{shown} cannot be read", faults=[fault]) from None
 
 
-def file_layer(file: FilePath, shown: str, layer: Layer) -> Entry | None:
-    """A file's values, None where there is no file or nothing in it. Raises InputError with every fault."""
+def file_layer(file: FilePath, shown: str, layer: Layer, workspace: FilePath | None = None) -> Entry | None:
+    """A file's values, None where there is no file or nothing in it. Raises InputError with every fault.
+
+    A long one is kept parsed in the cache of `workspace`.
+    """
     text = read_text(file, shown)
-    return None if text is None else text_layer(text, shown, layer)
+    if text is None:
+        return None
+    return text_layer(text, shown, layer, workspace if len(text) >= LONG_CHARS else None)
 
 
 @lru_cache(maxsize=32)
-def text_layer(text: str, shown: str, layer: Layer) -> Entry | None:
+def text_layer(text: str, shown: str, layer: Layer, workspace: FilePath | None = None) -> Entry | None:
     """The values of a file's text, None where there are none. Raises InputError with every fault.
 
     A long file takes a second to parse, and a command that looks at several environments reads the same ones again
-    and again. Nobody changes an entry.
+    and again. Nobody changes an entry. `workspace` is where the values are kept for the next process.
     """
+    if workspace is None:
+        return _parsed_layer(text, shown, layer)
+    from core.config import cache
+
+    entry = cache.remembered(workspace, text, shown, layer)
+    if entry is None:
+        entry = _parsed_layer(text, shown, layer)
+        if entry is not None:
+            cache.remember(workspace, text, entry)
+    return entry
+
+
+def _parsed_layer(text: str, shown: str, layer: Layer) -> Entry | None:
     if says_nothing(text):
         return None
     root = parse_yaml(text, shown, LIMITS, merge_keys=True).root

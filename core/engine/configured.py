@@ -1,12 +1,14 @@
 """The configuration that a batch uses: worked out when the plan is made, and then frozen with the run.
 
-Only what the batch's templates name is worked out, so a value that it does not use cannot be in its way. A run
-goes on with what its plan found, whatever becomes of the files.
+Only what the batch's templates name is frozen, so a value that it does not use and that cannot be worked out is not
+in its way. Where it uses any, the whole must fit the workspace's schema. A run goes on with what its plan found,
+whatever becomes of the files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from core.batch.load import LoadedBatch
@@ -60,6 +62,15 @@ class Configured:
     def told(self, uses: Uses) -> bool:
         """True for a template that may use a value that is not there, which was told already."""
         return self._incomplete and bool(uses.config)
+
+    def check_rules(self, workspace: FilePath) -> None:
+        """Adds what does not fit the workspace's schema, where the batch uses the configuration at all."""
+        if self._resolver is None:
+            return
+        from core.config.check import rule_faults
+
+        found = rule_faults(self._resolver, workspace)
+        self.faults += [fault for fault in found if fault not in self.faults]
 
     def _freeze(self, path: Used, tell: Tell) -> None:
         from core.config.paths import show

@@ -126,6 +126,7 @@ def make_plan(
         env=env,
     )
     files = _files(faults, targets, contexts, configured, blobs, workspace, keep_files=keep_files)
+    configured.check_rules(workspace.path)
     faults.found += configured.faults
     _render(faults, targets, contexts, configured)
     _secrets(faults, workspace)

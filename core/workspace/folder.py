@@ -7,7 +7,7 @@
     files/              what batches upload
     secrets/            one encrypted file for each secret, and who can open them (core/secrets)
     .windlass/          state (0700), made when there is something to keep: the database, the lease,
-                        known_hosts, copies of files in use
+                        known_hosts, copies of files in use, a cache that may go
 
 Nothing here writes but `make_state_dir`.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from core.config import paths
 from core.config.facts import git_commit
 from core.config.load import BASE
+from core.config.references import NO_REFERENCES
+from core.config.resolve import Resolver
 from core.errors import InputError
 from tests.unit.config.support import Files
 
@@ -214,3 +217,48 @@ def test_the_commit_of_a_folder(files: Files) -> None:
     ):
         subprocess.run(["git", "-C", str(files.path), *command], check=True, capture_output=True)
     assert len(git_commit(files.path)) in (40, 64)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ config.s }}", " {{ config.s }} ", "{{config.i}}", "a{{ config.b }}b", "{{ config.f }}-{{ config.i }}",
+        "{{ config.n }}", "x{{ config.n }}", "{{ config.l }}", "x{{ config.l }}", "{{ config.m }}", "{{ config.m.k }}",
+        "{{ config.made.x }}", "{{ config.nope }}", "{{ config.s.x }}", "{{ config.long }}{{ config.long }}",
+        "{{ config.s }}\n", "{ {{ config.s }}", "{{ config.s }}}", "{{{ config.s }}", "{{- config.s }}", "{# x #}{{ config.s }}",
+        "{{ config.s }}{% if true %}y{% endif %}", "{{ config.secret }}", "x{{ config.secret }}", "{{ config.true }}",
+        "{{ config.bad }}", "{{ config.round1 }}", "{{ config . s }}", "{{ config.s }} {{ config['s'] }}", "{{ config.class }}",
+        "{{ config.s | upper }}", "x{{ config.i + 1 }}y{{ config.f * 2 }}", "{{ config.nope | default(1) }}", "{{ config.l[0] }}",
+        "{{ config.nope.x | default(1) }}", "{{ config.m.k ~ config.m['k'] }}", "{{ config.m | length }}", "{{ config.m }}{{ 1 }}",
+        "{{ config.made.x + 1 }}", "{{ 'config.s' ~ config.s }}", "config.s {{ config.s | lower }}", "{{ config.s | uper }}",
+        "{{ config.s if config.b else config.bad }}", "{{ config.s if not config.b else config.bad | upper }}",
+        "{{ config.secret | upper }}", "{{ config.s if config.b else config.secret }}", "{{ xconfig.s | lower }}",
+        "{{ workspace.config.s | default('x') }}", "{{ config.round1 ~ 'x' }}", "{{ config.asked ~ 'x' }}", "{{ config.i / 0 }}",
+        "{{ config.s.x | default(1) }}", "{{ config.l | join(config.s) }}", "{{ config.m.items() }}", "{{ config.r0 | default(2) }}",
+        "{{ {'a': config.i} }}", "{{ config.long | replace('y', config.long) | replace('y', config.long) }}", "{{ config.l.0 + 1 }}",
+        "{{ config is mapping }}", "{{ config.s in config }}", "{{ config.m.k in config.m }}", "{{ config | length > config.i }}",
+        "{{ (config | list)[0] ~ config.s }}", "{{ config.sé | default(1) }}", "{{ servers. config.s | default(1) }}", "{{ config.i +config.f }}",
+        "{{ éconfig.s | default(1) }}", "{{ config.s |default(config.bad) }}", "{{ config.s == 'text' and config.b }}",
+    ],
+)  # fmt: skip
+def test_plain_references_give_what_templates_give(files: Files, monkeypatch, text: str) -> None:
+    """The short way of plain references and the templates' own come to the same, faults included."""
+    base = {
+        "s": "text", "i": 1, "f": 1.5, "b": True, "n": None, "l": [1], "m": {"k": "v"}, "made": "{{ {'x': 2} }}",
+        "long": "y" * 3000, "secret": "{{ secret('db') }}", "true": "t", "class": "c", "bad": "{{ config.nope }}",
+        "round1": "{{ config.round2 }}", "round2": "{{ config.round1 }}", "asked": text,
+    }  # fmt: skip
+    files.base(json.dumps(base))
+
+    def outcome() -> object:
+        resolver = files.resolver()
+        try:
+            value = resolver.value(("asked",))
+            return type(value), value, resolver.secrets(("asked",))
+        except InputError as error:
+            return str(error), resolver.faults()
+
+    short = outcome()
+    monkeypatch.setattr(Resolver, "_references", lambda self, text: NO_REFERENCES)
+    monkeypatch.setattr(Resolver, "_by_shape", lambda self, text: NO_REFERENCES)
+    assert short == outcome()

@@ -124,6 +124,43 @@ async def test_what_is_missing_is_found_by_the_plan(lab: Lab, run: str, told: st
     assert lab.memory.effects == []
 
 
+RULES = """\
+properties:
+  web: {properties: {port: {type: integer, maximum: 1000}}}
+  hosts: {maxItems: 1}
+  broken: {type: integer}
+"""
+
+
+async def test_the_workspaces_schema_is_checked_by_the_plan(lab: Lab) -> None:
+    (lab.path / "config" / "schema.yaml").write_text(RULES)
+    uses, without = lab.batch(BATCH), lab.batch("steps: {go: {run: go}}\n", "without")
+    async with lab.engine() as engine:
+        await engine.plan(PlanRequest(without))
+        with pytest.raises(InputError) as caught:
+            await engine.plan(PlanRequest(uses, settings=("web.port=many",)))
+        given = [str(fault) for fault in caught.value.faults]
+        (lab.path / "config" / "schema.yaml").write_text(RULES.replace("maxItems: 1", "maxItems: 2"))
+        await engine.plan(PlanRequest(uses, environment="prod"))
+        (lab.path / "config" / "schema.yaml").write_text("type: 5\n")
+        with pytest.raises(InputError, match=r"config/schema\.yaml:1:7: this is no JSON Schema"):
+            await engine.plan(PlanRequest(uses))
+    assert any(told.startswith("--set web.port:1:1: web.port: 'many' is not of type") for told in given)
+    assert lab.memory.effects == []
+
+
+async def test_misfits_are_told_where_they_are_written(lab: Lab) -> None:
+    (lab.path / "config" / "schema.yaml").write_text(RULES)
+    batch = lab.batch("steps: {go: {run: 'x {{ config.web.port }}', undo: u}}\n")
+    async with lab.engine() as engine:
+        with pytest.raises(InputError) as caught:
+            await engine.plan(PlanRequest(batch))
+    assert [str(fault) for fault in caught.value.faults] == [
+        "config/base.yaml:2:9: web.port: 8080 is greater than the maximum of 1000 (by config/schema.yaml)",
+        "config/base.yaml:5:1: hosts: ['one', 'two'] is too long (by config/schema.yaml)",
+    ]
+
+
 async def test_every_fault_at_once_and_none_twice(lab: Lab) -> None:
     (lab.path / "config" / "environments" / "prod.yaml").write_text("a: 1\na: 2\nb: {{ x }}\n")
     batch = lab.batch(
