@@ -60,9 +60,7 @@ def edit(environment: str, as_json: bool) -> Exit:
 
 def _environments(workspace: Workspace) -> list[str]:
     """Those that an edit of the shared file has an effect on."""
-    from core.config.load import environment_names
-
-    return environment_names(workspace.path) or [""]
+    return [known.name for known in workspace.known_environments()] or [""]
 
 
 # ---------------------------------------------------------------- what a text comes to
