@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from core.config import paths
 from core.config.matching import near_path
 from core.config.settings import application_defaults, settings_faults
-from core.config.sources import file_layer, option_layer, variable_layers
+from core.config.sources import file_layer, option_layer, text_layer, variable_layers
 from core.config.tree import Entry, Layer, Origin, every_path, merge, walk
 from core.errors import Fault, InputError
 from core.model.names import refuse_environment_name
@@ -30,7 +30,8 @@ class Given:
     """What the command line and the process say about the configuration.
 
     `user_file` is the user's own file, None for none. `settings` are `--set`, `texts` are `--set-string`, each
-    as PATH=VALUE; the texts go over the settings.
+    as PATH=VALUE; the texts go over the settings. `instead` has texts that stand in for those of files of the
+    workspace, by their path from its folder: an edit that is looked at before it is saved.
     """
 
     environment: str = ""
@@ -38,6 +39,7 @@ class Given:
     texts: Sequence[str] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     user_file: FilePath | None = None
+    instead: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,9 @@ def load_config(workspace: FilePath, given: Given) -> Config:
     for file, shown, layer in _files(workspace, given, faults):
         places.append(shown if file.is_file() else f"{shown} (not there)")
         try:
-            entry = file_layer(_inside(file, shown, workspace, layer), shown, layer)
+            file = _inside(file, shown, workspace, layer)
+            instead = given.instead.get(shown) if layer is not Layer.USER else None
+            entry = file_layer(file, shown, layer) if instead is None else text_layer(instead, shown, layer)
         except InputError as error:
             faults += error.faults or [Fault(shown, 0, 0, error.message, error.hint)]
             continue
