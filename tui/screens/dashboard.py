@@ -18,6 +18,7 @@ from tui.look import Look, look
 from tui.overview import Overview, ProviderLine, by_provider, overview
 from tui.paint import Spans
 from tui.screens.base import Live
+from tui.screens.configuration import ConfigurationScreen
 from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
 from tui.screens.sheets import FaultsSheet
@@ -30,7 +31,7 @@ PANELS = ("needs", "running", "recent", "batches", "servers")
 class Dashboard(Live[None]):
     """The first screen. Panels are tables; enter opens what the cursor stands on."""
 
-    FOOTER = ("open", "batches", "servers", "resume", "start_servers", "app.leave")
+    FOOTER = ("open", "batches", "servers", "configuration", "resume", "start_servers", "app.leave")
     BINDINGS = [
         Binding(
             "enter", "open", "open", id="dashboard.open", tooltip="Open the chosen run, batch or provider"
@@ -39,6 +40,13 @@ class Dashboard(Live[None]):
             "b", "batches", "batches, start", id="dashboard.batches", tooltip="Choose a batch and start it"
         ),
         Binding("i", "servers", "servers", id="dashboard.servers", tooltip="Every server of the workspace"),
+        Binding(
+            "c",
+            "configuration",
+            "config",
+            id="dashboard.configuration",
+            tooltip="The values of the configuration, where each comes from, and changing one",
+        ),
         Binding(
             "r", "resume", "resume", id="dashboard.resume", tooltip="Carry on the chosen run where it stood"
         ),
@@ -234,7 +242,7 @@ class Dashboard(Live[None]):
             keys.append("resume")
         if self._stopped:
             keys.append("start_servers")
-        return [*keys, "app.leave"]
+        return [*keys, "configuration", "app.leave"]
 
     def reason(self, action: str) -> str:
         if action == "open":
@@ -276,6 +284,9 @@ class Dashboard(Live[None]):
             self.app.push_screen(FaultsSheet(self.session, "Faults of the workspace", self._faults))
             return
         self.app.push_screen(ServersScreen(self.session))
+
+    def action_configuration(self) -> None:
+        self.app.push_screen(ConfigurationScreen(self.session))
 
     def action_resume(self) -> None:
         run = self._chosen_run()
