@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -23,7 +24,9 @@ from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
 from tui.screens.sheets import FaultsSheet
 from tui.screens.start import StartSheet
+from tui.screens.workspaces import WorkspacesSheet
 from tui.widgets.table import Column, VirtualTable
+from tui.workspaces import OpenWorkspace, WorkspaceRow
 
 PANELS = ("needs", "running", "recent", "batches", "servers")
 
@@ -36,9 +39,7 @@ class Dashboard(Live[None]):
         Binding(
             "enter", "open", "open", id="dashboard.open", tooltip="Open the chosen run, batch or provider"
         ),
-        Binding(
-            "b", "batches", "batches, start", id="dashboard.batches", tooltip="Choose a batch and start it"
-        ),
+        Binding("b", "batches", "batches", id="dashboard.batches", tooltip="Choose a batch and start it"),
         Binding("i", "servers", "servers", id="dashboard.servers", tooltip="Every server of the workspace"),
         Binding(
             "c",
@@ -46,6 +47,13 @@ class Dashboard(Live[None]):
             "config",
             id="dashboard.configuration",
             tooltip="The values of the configuration, where each comes from, and changing one",
+        ),
+        Binding(
+            "w",
+            "workspaces",
+            "workspace",
+            id="dashboard.workspaces",
+            tooltip="The registered workspaces; open another one",
         ),
         Binding(
             "r", "resume", "resume", id="dashboard.resume", tooltip="Carry on the chosen run where it stood"
@@ -242,7 +250,8 @@ class Dashboard(Live[None]):
             keys.append("resume")
         if self._stopped:
             keys.append("start_servers")
-        return [*keys, "configuration", "app.leave"]
+        quiet = len(keys) == 3  # nothing that is to be done now needs the room
+        return [*keys, "configuration", *(["workspaces"] if quiet else []), "app.leave"]
 
     def reason(self, action: str) -> str:
         if action == "open":
@@ -287,6 +296,14 @@ class Dashboard(Live[None]):
 
     def action_configuration(self) -> None:
         self.app.push_screen(ConfigurationScreen(self.session))
+
+    def action_workspaces(self) -> None:
+        def chosen(row: WorkspaceRow | None) -> None:
+            if row is not None:
+                self.post_message(OpenWorkspace(row.path))
+
+        here = self.session.workspace
+        self.app.push_screen(WorkspacesSheet(self.session, Path(here.path if here else "")), chosen)
 
     def action_resume(self) -> None:
         run = self._chosen_run()
