@@ -21,7 +21,7 @@ from core.config.edit import Edited, set_value
 from core.config.files import Change, change_file, file_of, history, revert
 from core.config.load import Config, Link, leaves
 from core.config.open import given_here, open_config
-from core.config.render import one_line
+from core.config.render import one_line, yaml_lines
 from core.config.resolve import Resolver
 from core.config.settings import AppSettings, read_settings
 from core.config.sources import parse_value, read_text
@@ -39,7 +39,9 @@ REVERT = "revert "
 
 @dataclass(frozen=True, slots=True)
 class ConfigRow:
-    """One effective value. `origin` is FILE:LINE:COLUMN; `fault` is why there is no value."""
+    """One effective value, in one line and in its own `lines`. `origin` is FILE:LINE:COLUMN; `fault` is why there
+    is no value.
+    """
 
     path: paths.Path
     shown: str
@@ -47,6 +49,7 @@ class ConfigRow:
     layer: Layer
     origin: str
     place: str
+    lines: tuple[str, ...] = ()
     fault: str = ""
 
 
@@ -104,15 +107,19 @@ def _faults(error: InputError) -> tuple[Fault, ...]:
 
 def _row(resolver: Resolver, path: paths.Path, entry: Entry) -> ConfigRow:
     value, fault = "", ""
+    lines: tuple[str, ...] = ()
     try:
-        value = one_line(resolver.value(path))
+        found = resolver.value(path)
+        value = one_line(found)
+        many = isinstance(found, str) and "\n" in found.removesuffix("\n")
+        lines = tuple(yaml_lines(found)) if many else (value,)
     except InputError as error:
         fault = error.faults[0].message if error.faults else error.message
     origin = entry.origin
     place = origin.file.rpartition("/")[2]
     if origin.layer in {Layer.USER, Layer.WORKSPACE, Layer.ENVIRONMENT}:
         place += f":{origin.line}"
-    return ConfigRow(path, paths.show(path), value, origin.layer, str(origin), place, fault)
+    return ConfigRow(path, paths.show(path), value, origin.layer, str(origin), place, lines, fault)
 
 
 def fits(row: ConfigRow, find: str) -> bool:

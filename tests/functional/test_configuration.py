@@ -154,6 +154,50 @@ async def test_it_begins_in_the_environment_of_the_process(
         assert "environment prod" in screen_text(app)
 
 
+async def test_an_environment_that_the_workspace_does_not_have(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINDLASS_ENVIRONMENT", "prd")
+    app = opened()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "c")
+        assert "has no environment 'prd'" in screen_text(app) and "did you mean 'prod'?" in screen_text(app)
+        await press(pilot, "v")
+        assert "environment none" in screen_text(app) and "valid" in screen_text(app)
+
+
+async def test_a_value_that_an_alias_shares(opened: Workspace, folder: Path) -> None:
+    text = "a: &shared\n  x: 1\nb: *shared\n"
+    (folder / "config" / "base.yaml").write_text(text)
+    app = opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c", "e", "2", "enter")
+        told = screen_text(app)
+        assert "b.x would change with it" in told and "windlass config set a.x 12" in told
+        assert "--everywhere" in told
+        await press(pilot, "escape")
+        assert (folder / "config" / "base.yaml").read_text() == text
+
+
+async def test_a_value_of_several_lines_is_shown_whole(opened: Workspace, folder: Path) -> None:
+    (folder / "config" / "base.yaml").write_text("a: |\n" + "".join(f"  line {n}\n" for n in range(60)))
+    app = opened()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "c")
+        assert "is  line 0" in screen_text(app) and "    line 1" in screen_text(app)
+        await press(pilot, "enter", "end")
+        await until(pilot, lambda: "and 10 more lines" in screen_text(app))
+        await press(pilot, "escape")
+        assert app.screen.focused is app.screen.table
+
+
+async def test_the_layer_needs_an_environment(opened: Workspace) -> None:
+    app = opened()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "c", "e", "ctrl+l")
+        assert notices(app)[-1].startswith("no environment is chosen")
+
+
 async def test_the_chain_of_the_chosen_value(opened: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINDLASS__WEB__PORT", "9000")
     app = opened()

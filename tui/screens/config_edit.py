@@ -171,7 +171,12 @@ class ConfigEditSheet(Sheet[Change]):
         told = f"refused: {words.plural(len(faults), 'fault')}" if faults else "refused"
         lines: list[Spans] = [[(told, "bold error"), (clean(f"  {error.message}", max_chars=300), "")]]
         lines += fault_lines(faults, clean)
-        if error.hint:
+        if "--here" in error.hint:  # an alias shares the value: what is meant is said on a command line
+            where = ("-e", self._reading.environment) if self._layer is Layer.ENVIRONMENT else ()
+            told = self.session.command("config", "set", self._row.shown, self._field.value, *where, "--here")
+            lines.append([("this place alone: ", "muted"), (clean(told), "bold")])
+            lines.append([("all of them: the same with ", "muted"), ("--everywhere", "bold")])
+        elif error.hint:
             lines.append([(clean(error.hint), "muted")])
         self.set_text("#effect-text", lines)
 

@@ -35,6 +35,8 @@ from tui.widgets.table import Column, VirtualTable
 ENVIRONMENT_VARIABLE = "WINDLASS_ENVIRONMENT"
 SERVERS_S = 20.0
 """How long a value may wait for the servers that it refers to."""
+MOST_LINES = 50
+"""How many lines of one value are shown."""
 LAYER_ROLES = {Layer.ENVIRONMENT: "accent", Layer.VARIABLE: "warning", Layer.DEFAULTS: "muted"}
 READ_ONLY = "this workspace is read-only: its configuration is not changed from here"
 
@@ -126,10 +128,6 @@ class ConfigurationScreen(Live[None]):
         self._folder = Path((await self.session.engine.workspace()).path)
         wanted = self._wanted
         reading = await asyncio.to_thread(configuration.read, self._folder, wanted, self._servers())
-        if wanted and reading.environments and wanted not in reading.environments and self._reading is None:
-            # The process names an environment of another workspace.
-            wanted = self._wanted = ""
-            reading = await asyncio.to_thread(configuration.read, self._folder, wanted, self._servers())
         if wanted == self._wanted:
             self._reading = reading
             self._show()
@@ -234,19 +232,23 @@ class ConfigurationScreen(Live[None]):
         """What counts, then each layer that it goes over: what `windlass config explain` prints."""
         assert reading.config is not None
         clean = look(self).text
-        lines: list[Spans] = [
-            [(clean(row.fault), "error")]
-            if row.fault
-            else [("is  ", "muted"), (clean(row.value, max_chars=2000), "bold")]
-        ]
+        lines: list[Spans] = []
+        if row.fault:
+            lines.append([(clean(row.fault), "error")])
+        for at, line in enumerate(row.lines[:MOST_LINES]):
+            label = "    " if at else "is  "
+            lines.append([(label, "muted"), (clean(line, max_chars=2000), "bold")])
+        if len(row.lines) > MOST_LINES:
+            lines.append([(f"    and {len(row.lines) - MOST_LINES} more lines", "muted")])
         chain = reading.config.chain(row.path)
         for at, link in enumerate(chain):
             origin = link.entry.origin
             role = configuration.role_of(chain, at)
             layer: Span = (f"{origin.layer.value:<12}", LAYER_ROLES.get(origin.layer, ""))
             verdict: Span = (clean(f"{role:<11} "), "success" if at == 0 else "muted")
-            lines.append([layer, verdict, (clean(str(origin)), ""), ("  as ", "muted"),
-                          (clean(configuration.written(link.entry)), "" if at == 0 else "muted")])  # fmt: skip
+            place: Span = (clean(str(origin)), "")
+            said = clean(configuration.written(link.entry), max_chars=60)
+            lines.append([layer, verdict, place, ("  as ", "muted"), (said, "" if at == 0 else "muted")])
         if not chain:
             lines.append([("a template gives it: ", "muted"), (clean(row.origin), "")])
         return lines
@@ -278,6 +280,7 @@ class ConfigurationScreen(Live[None]):
 
     def on_virtual_table_highlighted(self) -> None:
         self._show_origin()
+        self.query_one("#origin").scroll_home(animate=False)
         self.refresh_keys()
 
     def on_virtual_table_opened(self) -> None:
