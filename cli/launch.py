@@ -60,17 +60,38 @@ async def reader(folder: Path | None = None) -> AsyncIterator[Engine]:
 
 
 async def interface(folder: Path, *, batch: str | None = None, notice: str = "") -> int:
-    """Opens the terminal interface and returns its exit status; it only shows what another engine owns."""
-    from core.engine.open import open_engine, open_reader
-    from core.errors import WorkspaceOwned
+    """Opens the terminal interface and returns its exit status; it only shows what another engine owns.
+
+    Where another workspace is chosen there, goes on with that one; one that does not open leads back.
+    """
+    from core.errors import WindlassError
     from tui.app import run_app
 
+    before: Path | None = None
+    while True:
+        try:
+            engine = await _engine(folder)
+        except WindlassError as error:
+            if before is None:
+                raise
+            folder, before, notice = before, None, f"{folder} was not opened: {error}"
+            continue
+        try:
+            told = " ".join(filter(None, (notice, *(await engine.workspace()).notices)))
+            ended = await run_app(engine, actor=actor(), start_batch=batch, started_notice=told)
+        finally:
+            await engine.close()
+        if isinstance(ended, int):
+            return ended
+        folder, before, batch, notice = ended, folder, None, ""
+
+
+async def _engine(folder: Path) -> Engine:
+    """An engine of a workspace: its owner, or a reader where another one owns it."""
+    from core.engine.open import open_engine, open_reader
+    from core.errors import WorkspaceOwned
+
     try:
-        engine = await open_engine(folder, actor=actor())
+        return await open_engine(folder, actor=actor())
     except WorkspaceOwned:
-        engine = await open_reader(folder)
-    try:
-        told = " ".join(filter(None, (notice, *(await engine.workspace()).notices)))
-        return await run_app(engine, actor=actor(), start_batch=batch, started_notice=told)
-    finally:
-        await engine.close()
+        return await open_reader(folder)

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from textual.app import App, SystemCommand
@@ -38,6 +39,7 @@ from tui.screens.base import Keyed, Live
 from tui.screens.dashboard import Dashboard
 from tui.screens.sheets import DrainSheet, LeaveSheet
 from tui.session import Session
+from tui.workspaces import OpenWorkspace
 
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
@@ -96,6 +98,8 @@ class WindlassApp(App[int]):
         self.hung_up = ""
         """Why the interface ends without asking."""
         self.farewell: list[str] = []
+        self.next_workspace: Path | None = None
+        """The folder to go on with once this interface has ended."""
         self._batch = batch
         self._started_notice = started_notice
         self._bridge = EventBridge(engine, self._deliver, interval_s=interval_s)
@@ -207,6 +211,22 @@ class WindlassApp(App[int]):
 
         await self.push_screen(LeaveSheet(self.session, told), answered)
 
+    async def on_open_workspace(self, message: OpenWorkspace) -> None:
+        """Ends with another workspace to go on with; not while this window executes a run, which that would end."""
+        try:
+            going = await executing(self.session.engine)
+        except WindlassError:
+            going = []
+        if going and (self.session.workspace is None or self.session.workspace.owned):
+            runs = words.listed([f"run {run.number}" for run in going])
+            if isinstance(self.screen, Keyed):
+                self.screen.say(
+                    f"{runs} executes in this window: pause it or let it end, then open another workspace"
+                )
+            return
+        self.next_workspace = message.path
+        self.exit(EXIT_OK)
+
     def _drain(self, going: list[RunInfo]) -> None:
         self._leaving = True
         self.farewell = [
@@ -306,12 +326,13 @@ async def _signals(app: WindlassApp) -> AsyncIterator[None]:
 
 async def run_app(
     engine: Engine, *, actor: str, start_batch: str | None = None, started_notice: str = ""
-) -> int:
+) -> int | Path:
     """Runs the interface until it is left; returns an exit status. Call it inside a running event loop.
 
     The engine stays open: whoever opened it closes it. `start_batch` opens the start sheet with that batch (a name or
     a path). Returns 0, 70 after a fault of the interface, 130 where runs were interrupted by leaving at once or by a
-    hang-up; then, and after draining, they are resumable. A hang-up lets tasks in flight end before it returns.
+    hang-up; then, and after draining, they are resumable. Returns the folder of another workspace where that was
+    chosen: whoever called opens it and calls again. A hang-up lets tasks in flight end before it returns.
     """
     from tui.driver import SteadyDriver
 
@@ -332,4 +353,6 @@ async def run_app(
         sys.stderr.write(line + "\n")
     if app.return_code:
         return EXIT_INTERNAL if status is None else app.return_code
+    if app.next_workspace is not None:
+        return app.next_workspace
     return EXIT_OK if status is None else status

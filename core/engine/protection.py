@@ -44,9 +44,13 @@ def check_plan(plan: Plan, typed: str) -> None:
 
 
 def name_for_rollback(workspace: Workspace, run: RunInfo) -> str:
-    """What must be typed to roll a run back; "" where nothing must be."""
-    now = workspace.protection_of(run.environment).value
-    return workspace.typed_name(run.environment) if PRODUCTION in (now, run.protection) else ""
+    """What must be typed to roll a run back; "" where nothing must be.
+
+    A run from before the workspace had environments may have been of any of them: the most protected one counts.
+    """
+    names = [run.environment] if run.environment else ["", *(known.name for known in workspace.environments)]
+    now = [workspace.protection_of(name).value for name in names]
+    return workspace.typed_name(run.environment) if PRODUCTION in (*now, run.protection) else ""
 
 
 def check_rollback(workspace: Workspace, run: RunInfo, typed: str) -> None:

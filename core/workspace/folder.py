@@ -131,12 +131,7 @@ class Workspace:
         return self.environments[0] if names else Environment("")
 
     def protection_of(self, environment: str) -> Protection:
-        """How an environment is protected; one that is not declared (any more) as the workspace is.
-
-        No environment, where some are declared, counts as the most protected of them: a run from before that.
-        """
-        if not environment and any(known.protection is Protection.PRODUCTION for known in self.environments):
-            return Protection.PRODUCTION
+        """How an environment is protected; one that is not declared (any more) as the workspace is."""
         for known in self.environments:
             if known.name == environment and known.protection is not None:
                 return known.protection

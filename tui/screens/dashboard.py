@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -18,11 +19,14 @@ from tui.look import Look, look
 from tui.overview import Overview, ProviderLine, by_provider, overview
 from tui.paint import Spans
 from tui.screens.base import Live
+from tui.screens.configuration import ConfigurationScreen
 from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
 from tui.screens.sheets import FaultsSheet
 from tui.screens.start import StartSheet
+from tui.screens.workspaces import WorkspacesSheet
 from tui.widgets.table import Column, VirtualTable
+from tui.workspaces import OpenWorkspace, WorkspaceRow
 
 PANELS = ("needs", "running", "recent", "batches", "servers")
 
@@ -30,15 +34,27 @@ PANELS = ("needs", "running", "recent", "batches", "servers")
 class Dashboard(Live[None]):
     """The first screen. Panels are tables; enter opens what the cursor stands on."""
 
-    FOOTER = ("open", "batches", "servers", "resume", "start_servers", "app.leave")
+    FOOTER = ("open", "batches", "servers", "configuration", "resume", "start_servers", "app.leave")
     BINDINGS = [
         Binding(
             "enter", "open", "open", id="dashboard.open", tooltip="Open the chosen run, batch or provider"
         ),
-        Binding(
-            "b", "batches", "batches, start", id="dashboard.batches", tooltip="Choose a batch and start it"
-        ),
+        Binding("b", "batches", "batches", id="dashboard.batches", tooltip="Choose a batch and start it"),
         Binding("i", "servers", "servers", id="dashboard.servers", tooltip="Every server of the workspace"),
+        Binding(
+            "c",
+            "configuration",
+            "config",
+            id="dashboard.configuration",
+            tooltip="The values of the configuration, where each comes from, and changing one",
+        ),
+        Binding(
+            "w",
+            "workspaces",
+            "workspace",
+            id="dashboard.workspaces",
+            tooltip="The registered workspaces; open another one",
+        ),
         Binding(
             "r", "resume", "resume", id="dashboard.resume", tooltip="Carry on the chosen run where it stood"
         ),
@@ -234,7 +250,8 @@ class Dashboard(Live[None]):
             keys.append("resume")
         if self._stopped:
             keys.append("start_servers")
-        return [*keys, "app.leave"]
+        quiet = len(keys) == 3  # nothing that is to be done now needs the room
+        return [*keys, "configuration", *(["workspaces"] if quiet else []), "app.leave"]
 
     def reason(self, action: str) -> str:
         if action == "open":
@@ -276,6 +293,17 @@ class Dashboard(Live[None]):
             self.app.push_screen(FaultsSheet(self.session, "Faults of the workspace", self._faults))
             return
         self.app.push_screen(ServersScreen(self.session))
+
+    def action_configuration(self) -> None:
+        self.app.push_screen(ConfigurationScreen(self.session))
+
+    def action_workspaces(self) -> None:
+        def chosen(row: WorkspaceRow | None) -> None:
+            if row is not None:
+                self.post_message(OpenWorkspace(row.path))
+
+        here = self.session.workspace
+        self.app.push_screen(WorkspacesSheet(self.session, Path(here.path if here else "")), chosen)
 
     def action_resume(self) -> None:
         run = self._chosen_run()

@@ -132,3 +132,14 @@ def test_a_workspace_file_that_cannot_be_read_is_a_fault(windlass: Windlass, lab
     answer = windlass("validate")
     assert (answer.status, answer.out.count("is not UTF-8")) == (2, 1)
     assert windlass("runs", "list").status == 0
+
+
+def test_a_run_from_before_there_were_environments_asks_before_it_is_rolled_back(
+    windlass: Windlass, lab: Lab
+) -> None:
+    (lab.path / "workspace.yaml").write_text("name: shop\n")
+    lab.batch(UNDOABLE)
+    assert windlass("run", "work").status == 0
+    (lab.path / "workspace.yaml").write_text(SHOP)
+    assert windlass("runs", "rollback", "1", "--yes").status == 4
+    assert windlass("runs", "rollback", "1", "--yes", "--confirm", "shop").status == 5

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.config import paths
-from core.config.load import BASE, Config, environment_names
+from core.config.load import BASE, Config, Given, environment_names, load_config
 from core.errors import Fault, InputError
 from tests.unit.config.support import Files
 
@@ -273,3 +273,20 @@ def test_merge_keys_that_cannot_be(files: Files) -> None:
         Fault(BASE, 5, 3, "a mapping has one merge key (<<)", "give it a list"),
         Fault(BASE, 6, 9, "a merge key (<<) takes a mapping, or a list of mappings"),
     )
+
+
+def test_a_text_stands_in_for_that_of_a_file(files: Files) -> None:
+    files.base("a: 1\n").environment("prod", "b: 1\n")
+    config = load_config(files.path, Given("prod", replaced={BASE: "a: 2\n", "other.yaml": "a: 3\n"}))
+    assert data(config) == {"a": 2, "b": 1}
+    with pytest.raises(InputError) as caught:
+        load_config(files.path, Given("prod", replaced={PROD: "b: 1\nb: 2\n"}))
+    assert [(fault.file, fault.line) for fault in caught.value.faults] == [(PROD, 2)]
+
+
+def test_no_text_stands_in_for_a_link_that_leads_out(
+    files: Files, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (files.path / BASE).symlink_to(tmp_path_factory.mktemp("out") / "base.yaml")
+    with pytest.raises(InputError, match="the configuration has 1 fault"):
+        load_config(files.path, Given(replaced={BASE: "a: 2\n"}))

@@ -191,8 +191,7 @@ def test_everything_a_workspace_may_say(tmp_path: Path, monkeypatch: pytest.Monk
     assert [environment.name for environment in found.environments] == ["dev", "prod"]
     assert found.environment("prod").description == "where customers buy"
     assert found.protection_of("prod") is Protection.PRODUCTION
-    assert found.protection_of("dev") is found.protection_of("gone") is Protection.NONE
-    assert found.protection_of("") is Protection.PRODUCTION, "a run from before there were environments"
+    assert found.protection_of("dev") is found.protection_of("") is Protection.NONE
     assert found.labels == {"team": "web"} and not found.read_only
     assert found.allow_paths == (tmp_path.parent / "shared", Path("/home/ada/builds"), Path("/srv/files"))
     assert found.allow_env == ("BUILD_ID",)
