@@ -91,14 +91,17 @@ async def _exec(
 
     from cli.follow import act_and_follow
     from cli.selectors import choose, nothing_matches
+    from core.engine.protection import check_changeable
     from core.errors import InputError
     from core.workspace.folder import Workspace
 
+    workspace = Workspace.load(folder)
+    check_changeable(workspace)  # the engine would say it too late: the document is written before
     async with owner(folder) as engine:
         servers = await engine.servers()
         if not choose(servers, selector):
             raise nothing_matches(servers, selector)
-        path = _write(Workspace.load(folder).make_state_dir() / "adhoc", document)
+        path = _write(workspace.make_state_dir() / "adhoc", document)
         request = replace(asked.plan, batch=str(path))
         try:
             plan = await engine.plan(request)

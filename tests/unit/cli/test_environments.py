@@ -87,6 +87,8 @@ def test_a_read_only_workspace(windlass: Windlass, lab: Lab) -> None:
     assert answer.status == 2 and "is read-only" in answer.err
     assert windlass("run", "work", "-e", "dev", "--wait").status == 2  # no waiting changes that
     assert windlass("servers", "start").status == 2
+    assert windlass("servers", "exec", "-e", "dev", "all", "--", "uptime").status == 2
+    assert not (lab.path / ".windlass" / "adhoc").exists(), "nothing was changed"
     assert windlass("plan", "work", "-e", "dev").status == 0
 
 
