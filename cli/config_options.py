@@ -68,18 +68,10 @@ def opened(
 def _servers() -> Mapping[str, Mapping[str, Any]]:
     """The servers of the inventory as templates see them."""
     from cli.launch import perform, reader
+    from core.engine.contexts import servers_data
 
     async def ask() -> Mapping[str, Mapping[str, Any]]:
         async with reader() as engine:
-            return {
-                server.name: {
-                    "name": server.name,
-                    "address": server.address,
-                    "user": server.user,
-                    "groups": list(server.groups),
-                    "labels": dict(server.labels),
-                }
-                for server in await engine.servers()
-            }
+            return servers_data(await engine.servers())
 
     return perform(ask())

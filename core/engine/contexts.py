@@ -10,14 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from core.model.views import ServerInfo
 from providers.base import Server
 
 
 def server_data(server: Server, user: str) -> dict[str, Any]:
     """The part of a server that templates see."""
+    return _seen(server, server.ssh.address, user)
+
+
+def servers_data(servers: Iterable[ServerInfo]) -> dict[str, dict[str, Any]]:
+    """The same for servers as an engine tells of them, by name."""
+    return {server.name: _seen(server, server.address, server.user) for server in servers}
+
+
+def _seen(server: Server | ServerInfo, address: str, user: str) -> dict[str, Any]:
     return {
         "name": server.name,
-        "address": server.ssh.address,
+        "address": address,
         "user": user,
         "groups": list(server.groups),
         "labels": dict(server.labels),

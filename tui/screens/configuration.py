@@ -18,6 +18,7 @@ from textual.widgets import Input, Static
 
 from core.config.files import Change
 from core.config.tree import Layer
+from core.engine.contexts import servers_data
 from core.errors import InputError, WindlassError
 from tui import configuration, words
 from tui.bridge import Changes
@@ -137,16 +138,7 @@ class ConfigurationScreen(Live[None]):
         loop = asyncio.get_running_loop()
 
         async def ask() -> Mapping[str, Mapping[str, Any]]:
-            return {
-                server.name: {
-                    "name": server.name,
-                    "address": server.address,
-                    "user": server.user,
-                    "groups": list(server.groups),
-                    "labels": dict(server.labels),
-                }
-                for server in await self.session.engine.servers()
-            }
+            return servers_data(await self.session.engine.servers())
 
         def servers() -> Mapping[str, Mapping[str, Any]]:
             asked = asyncio.run_coroutine_threadsafe(ask(), loop)
