@@ -19,7 +19,6 @@ from tui.look import Look, look
 from tui.overview import Overview, ProviderLine, by_provider, overview
 from tui.paint import Spans
 from tui.screens.base import Live
-from tui.screens.configuration import ConfigurationScreen
 from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
 from tui.screens.sheets import FaultsSheet
@@ -295,6 +294,9 @@ class Dashboard(Live[None]):
         self.app.push_screen(ServersScreen(self.session))
 
     def action_configuration(self) -> None:
+        # Imported when it is opened: with the configuration's parts it costs the first frame a fifth of a second.
+        from tui.screens.configuration import ConfigurationScreen
+
         self.app.push_screen(ConfigurationScreen(self.session))
 
     def action_workspaces(self) -> None:
