@@ -24,6 +24,7 @@ from core.ssh.link import Link
 from core.ssh.options import Algorithms, Resolved
 from core.ssh.proxy import ProxyCommand
 from core.ssh.settings import SshSettings
+from core.ssh.wire import Way
 
 _PASSING = re.compile(r"kex_exchange_identification|Connection (closed|reset)|banner exchange", re.IGNORECASE)
 """What ssh as a proxy command says when the host in between turns it away."""
@@ -93,8 +94,12 @@ async def dial(attempt: Attempt, settings: SshSettings, keys: KeyRing, through: 
                 resolved.port,
                 options=_shared_options(resolved.algorithms),
                 config=None,
-                tunnel=through.connection if through is not None else None,
-                sock=proxy.socket if proxy is not None else None,
+                tunnel=Way(
+                    family=resolved.family,
+                    local_addr=(resolved.bind_address, 0) if resolved.bind_address else None,
+                    sock=proxy.socket if proxy is not None else None,
+                    through=through.connection if through is not None else None,
+                ),
                 client_factory=lambda: watcher,
                 **_own_options(attempt, settings),
             )
@@ -163,8 +168,6 @@ def _own_options(attempt: Attempt, settings: SshSettings) -> dict[str, Any]:
     )
     return {
         "username": resolved.user,
-        "family": resolved.family,
-        "local_addr": (resolved.bind_address, 0) if resolved.bind_address else None,
         "tcp_keepalive": resolved.tcp_keepalive,
         "public_key_auth": resolved.public_key_auth,
         "known_hosts": (

@@ -20,7 +20,7 @@ anything but the next line. Answers go to standard output, in order, from the ma
 The end of a command is one line on standard error, written by the command's own watcher:
 
     D id status stdout-bytes stderr-bytes     ended; what it printed is still to be fetched
-    D id status = line                        ended; it printed exactly this line on stdout
+    D id status = lines                       ended; it printed exactly this on stdout, ^ for each newline
     D id status 0                             ended; it printed nothing
     N id why                                  certainly never ran: its record could not be written
 

@@ -126,15 +126,25 @@ wl_watch() {
             printf '%s D %s %s 0\n' "$wl_m" "$wl_i" $wl_s >&3
             return
         fi
-        # One short line and nothing else is told with the end. Whether that is all is read from the
-        # position behind it, as a read leaves out NUL bytes.
+        # A few short lines on standard output alone are told with the end, ^ for each newline. Whether that
+        # is all is read from the position behind it, as a read leaves out NUL bytes.
         wl_y=
         { read -r wl_x wl_y </proc/self/fdinfo/1; } 2>/dev/null
-        if [ "${wl_y:-9999}" -le 400 ] && [ ! -s "$wl_r.o.k" ] && {
-            IFS= read -r wl_l && { IFS= read -r wl_x; read -r wl_x wl_z </proc/self/fdinfo/5; }
-        } 5<"$wl_r.o" <&5 && [ "$wl_z" = $wl_y ] && [ "$wl_z" = $((${#wl_l}+1)) ]; then
-            printf '%s D %s %s = %s\n' "$wl_m" "$wl_i" $wl_s "$wl_l" >&3
-            return
+        if [ "${wl_y:-9999}" -le 400 ] && [ ! -s "$wl_r.o.k" ]; then
+            wl_v=
+            {
+                while IFS= read -r wl_l; do
+                    case $wl_l in
+                    *^*) break ;;
+                    esac
+                    wl_v=$wl_v$wl_l^
+                done
+                read -r wl_x wl_z </proc/self/fdinfo/5
+            } 5<"$wl_r.o" <&5
+            if [ -z "$wl_l" ] && [ "$wl_z" = $wl_y ] && [ ${#wl_v} = $wl_y ]; then
+                printf '%s D %s %s = %s\n' "$wl_m" "$wl_i" $wl_s "$wl_v" >&3
+                return
+            fi
         fi
     fi
     wl_y=-

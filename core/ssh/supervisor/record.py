@@ -11,14 +11,20 @@ from core.model.ids import AttemptRef
 from core.model.states import Purpose
 from core.ssh.supervisor.frames import Frame
 
+_LETTERS = {
+    Purpose.RUN.value: "r",
+    Purpose.UNDO.value: "u",
+    Purpose.CHECK.value: "c",
+    Purpose.VERIFY.value: "v",
+}
 _PATH = re.compile(r"/[^\0\n']*/run-[0-9a-f]{32}\.[0-9a-f]{16}")
 
 
 def record_id(ref: AttemptRef) -> str:
     """The name of an attempt's record: the same in every process, and no other attempt's."""
-    told = "\0".join((ref.step, ref.server, ref.purpose.value, str(ref.attempt)))
-    letter = {Purpose.RUN: "r", Purpose.UNDO: "u", Purpose.CHECK: "c", Purpose.VERIFY: "v"}[ref.purpose]
-    return f"{letter}{hashlib.sha256(told.encode('utf-8', 'surrogateescape')).hexdigest()[:24]}"
+    purpose: str = ref.purpose.value
+    told = "\0".join((ref.step, ref.server, purpose, str(ref.attempt)))
+    return f"{_LETTERS[purpose]}{hashlib.sha256(told.encode('utf-8', 'surrogateescape')).hexdigest()[:24]}"
 
 
 def passing_id(ref: AttemptRef) -> str:

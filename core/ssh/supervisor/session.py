@@ -48,6 +48,7 @@ class Question:
     """What was asked and is not answered yet."""
 
     answer: asyncio.Future[list[Frame]]
+    asked_s: float
     frames: list[Frame] = field(default_factory=list)
     deliver: Deliver | None = None
 
@@ -242,7 +243,8 @@ class Session:
 
     def _put(self, part: str, request: bytes, deliver: Deliver | None = None) -> Question:
         self._define(part)
-        question = Question(asyncio.get_running_loop().create_future(), deliver=deliver)
+        loop = asyncio.get_running_loop()
+        question = Question(loop.create_future(), loop.time(), deliver=deliver)
         self._questions.append(question)
         self._send(request)
         if self._greeted.done():
@@ -250,13 +252,9 @@ class Session:
         return question
 
     async def _answer(self, question: Question) -> list[Frame]:
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        overdue = loop.call_later(self._settings.answer_wait_s, self._overdue)
+        overdue = asyncio.get_running_loop().call_later(self._settings.answer_wait_s, self._overdue)
         try:
-            frames = await question.answer
-            self.answer_s = loop.time() - begun
-            return frames
+            return await question.answer
         finally:
             overdue.cancel()
             question.deliver = None
@@ -325,6 +323,7 @@ class Session:
             raise Garbled("an answer has no end")
         if frame.kind in LAST:
             self._questions.popleft()
+            self.answer_s = asyncio.get_running_loop().time() - question.asked_s
             if not question.answer.done():
                 question.answer.set_result(question.frames)
 

@@ -101,7 +101,8 @@ def settled(notice: Frame, watch: Watch, name: str) -> Answer | None:
     if status is None:
         return None
     if notice.text(2) == "=":
-        watch.deliver(Stream.STDOUT, 0, (notice.words[3] if len(notice.words) > 3 else b"") + b"\n")
+        printed = notice.words[3] if len(notice.words) > 3 else b""
+        watch.deliver(Stream.STDOUT, 0, printed.replace(b"^", b"\n"))
         return Ended(status)
     return Ended(status) if notice.words[2:] == (b"0",) else None
 

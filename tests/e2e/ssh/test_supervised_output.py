@@ -84,6 +84,14 @@ async def test_all_byte_values_short_and_long_with_and_without_a_newline(
         b"= 0\n",
         b"one\ntwo",
         b"one\n two \n",
+        b"one\n\n\ntwo\n",
+        b"^\n",
+        b"one^\ntwo\n",
+        b"one\n^two\n",
+        b"one\n\0two\n",
+        b"one\n\x80\xff\n",
+        b"x\n" * 200,
+        b"x\n" * 201,
     ]
     for number, case in enumerate(cases):
         path = tmp_path / str(number)

@@ -130,11 +130,11 @@ def test_boot_ids_of_linux_and_of_sysctl(told: bytes) -> None:
 # ---------------------------------------------------------------- notices
 
 
-def test_an_end_told_with_its_line() -> None:
+def test_an_end_told_with_its_lines() -> None:
     following, got = watch()
-    assert settled(notice(b"D rabc 3 = a  b "), following, "srv") == Ended(3)
-    assert got == [(Stream.STDOUT, 0, b"a  b \n")]
-    assert settled(notice(b"D rabc 3 = a  b "), following, "srv") == Ended(3)
+    assert settled(notice(b"D rabc 3 = a  b ^^ c^"), following, "srv") == Ended(3)
+    assert got == [(Stream.STDOUT, 0, b"a  b \n\n c\n")]
+    assert settled(notice(b"D rabc 3 = a  b ^^ c^"), following, "srv") == Ended(3)
     assert len(got) == 1, "what is known already is left out"
 
 
