@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,10 @@ class OddServer:
 
 @asynccontextmanager
 async def odd_server(
-    folder: Path, behave: Behaviour | None, sftp: type[asyncssh.SFTPServer] | bool = False
+    folder: Path,
+    behave: Behaviour | None,
+    sftp: type[asyncssh.SFTPServer] | bool = False,
+    ciphers: Sequence[str] = (),
 ) -> AsyncIterator[OddServer]:
     """Runs a server for the time of a test; without `behave` it refuses every command."""
     running: set[asyncio.Task[None]] = set()
@@ -69,6 +72,7 @@ async def odd_server(
         sftp_factory=sftp,
         encoding=None,
         config=None,
+        **({"encryption_algs": list(ciphers)} if ciphers else {}),
     )
     try:
         yield OddServer(acceptor.get_port(), folder / "user", host_key)
