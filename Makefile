@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Those of our folders that have Python in them.
-TYPED := $(foreach dir,benchmarks cli core docs providers themes tui,$(if \
+TYPED := $(foreach dir,benchmarks cli core daemon docs providers themes tui,$(if \
 	$(shell find $(dir) -name '*.py' -print -quit 2>/dev/null),$(dir)))
 
 .DEFAULT_GOAL := help

@@ -2,11 +2,13 @@
 
     WindlassError                     exit status
     ├── InputError                    2    bad input: documents, options, names; carries every fault
-    │   └── WorkspaceNewer            2    the workspace was made by a newer Windlass
+    │   ├── WorkspaceNewer            2    the workspace was made by a newer Windlass
+    │   └── NotFound                  2    there is no run, task or server of that name
     ├── WorkspaceOwned                3    another engine holds the lease; names the owner
     ├── NeedsPerson                   4    a decision, a confirmation, an unknown host key
     │   └── ConfirmationNeeded        4    a protected environment: its name must be typed
     ├── ServersUnreachable            6    servers (or the engine) cannot be reached
+    │   └── EngineGone                6    the engine does not answer, or no longer
     ├── NotPossible                   2    the run is in no state for this action; says why
     │   ├── ReadOnlyWorkspace         2    the workspace says `read_only: true`
     │   └── NotTrusted                2    a program named by a workspace that its user does not trust
@@ -76,6 +78,10 @@ class WorkspaceNewer(InputError):
     """`workspace.yaml` has a format that this Windlass does not know."""
 
 
+class NotFound(InputError):
+    """There is nothing of the name or number that was asked for."""
+
+
 class WorkspaceOwned(WindlassError):
     """Another engine owns the workspace; the message names pid, user, host and since when."""
 
@@ -100,6 +106,10 @@ class ServersUnreachable(WindlassError):
     """Servers, or the engine, cannot be reached, and nothing else is wrong."""
 
     exit_status = 6
+
+
+class EngineGone(ServersUnreachable):
+    """The engine in another process does not answer; what became of a request is not known by this."""
 
 
 class NotPossible(WindlassError):

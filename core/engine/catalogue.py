@@ -18,7 +18,7 @@ from core.engine.blobs import Blobs
 from core.engine.contexts import server_data
 from core.engine.planner import Planned, make_plan
 from core.engine.reach import may_name_programs, ssh_settings
-from core.errors import Fault, InputError, NotPossible, ServersUnreachable
+from core.errors import Fault, InputError, NotFound, NotPossible, ServersUnreachable
 from core.files import private_folder
 from core.inventory import Inventory
 from core.model.views import BatchInfo, ParamInfo, ServerInfo
@@ -63,7 +63,7 @@ class Catalogue:
 
             near = difflib.get_close_matches(name, servers, n=1)
             hint = f"did you mean {near[0]}?" if near else "`windlass servers list` shows the inventory"
-            raise InputError(f"there is no server {name}", hint=hint) from None
+            raise NotFound(f"there is no server {name}", hint=hint) from None
 
     async def server_infos(self, holds: Mapping[str, int], *, refresh: bool) -> Sequence[ServerInfo]:
         """Every server with where it is reached and which run holds it."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
 from core.engine.protection import check_changeable, check_sound, name_for_rollback, protect
-from core.errors import CursorGone, Fault, InputError, WindlassError, WorkspaceOwned
+from core.errors import CursorGone, Fault, InputError, NotFound, WindlassError, WorkspaceOwned
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
@@ -154,7 +154,7 @@ class ReadingEngine:
         """See Engine.run."""
         found = await self._reader.run(run)
         if found is None:
-            raise InputError(
+            raise NotFound(
                 f"there is no run {run}", hint="`windlass runs list` shows the runs of this workspace"
             )
         return self._observed(found)
@@ -181,7 +181,7 @@ class ReadingEngine:
         """See Engine.task."""
         found = await self._reader.task(run, task)
         if found is None:
-            raise InputError(
+            raise NotFound(
                 f"run {run} has no task {task}", hint=f"`windlass runs show {run}` lists its tasks"
             )
         return found

@@ -19,7 +19,7 @@ from core.engine.runner import TaskRunner
 from core.engine.scheduler import Limits, Scheduler, Verdict
 from core.engine.snapshot import Snapshot
 from core.engine.undoing import UndoRunner
-from core.errors import InputError, NotPossible
+from core.errors import InputError, NotFound, NotPossible
 from core.model.ids import TaskKey
 from core.model.states import FAILING, Asked, Decision, RunState, TaskState, UndoState
 from core.store.tx import Tx
@@ -606,7 +606,7 @@ class Run:
     def _index(self, key: TaskKey) -> int:
         task = self._graph.index(key)
         if task is None:
-            raise InputError(f"run {self.book.number} has no task {key}")
+            raise NotFound(f"run {self.book.number} has no task {key}")
         return task
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from core.errors import Fault
 from core.model.ids import TaskKey
@@ -268,6 +268,12 @@ class OutputChunk:
 
     What a gap between one chunk's end and the next one's start means is told by core/model/gaps.py.
     """
+
+    # Where it travels as JSON, its bytes are base64.
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {
+        "ser_json_bytes": "base64",
+        "val_json_bytes": "base64",
+    }
 
     purpose: Purpose
     attempt: int

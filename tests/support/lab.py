@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import textwrap
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from core.engine.open import open_engine
 from core.model.ids import TaskKey
 from core.model.states import TaskState
 from core.model.views import RunInfo, TaskInfo
+from daemon.client import EngineClient
 from tests.support.memory import MemoryServers
 
 ACTOR = "tester@here"
@@ -20,8 +22,11 @@ ACTOR = "tester@here"
 class Lab:
     """A workspace folder, its servers in memory, and short ways to run batches on them."""
 
-    def __init__(self, path: Path, servers: Sequence[str] = ("a", "b"), labels: str = "") -> None:
+    def __init__(
+        self, path: Path, servers: Sequence[str] = ("a", "b"), labels: str = "", *, served: bool = False
+    ) -> None:
         self.path = path
+        self.served = served
         self.memory = MemoryServers()
         (path / "servers").mkdir(parents=True)
         (path / "batches").mkdir()
@@ -42,7 +47,11 @@ class Lab:
         """The workspace's engine, ended at once at the end."""
         engine = await open_engine(self.path, actor=ACTOR, executor_factory=self.memory.executor)
         try:
-            yield engine
+            if self.served:
+                async with client_of(engine) as client:
+                    yield client
+            else:
+                yield engine
         finally:
             await engine.close()
 
@@ -59,6 +68,26 @@ class Lab:
         """One task by its name, `step@server`."""
         step, _, server = name.partition("@")
         return await engine.task(run, TaskKey(step, server))
+
+
+@asynccontextmanager
+async def client_of(engine: Engine, role: str = "admin") -> AsyncIterator[EngineClient]:
+    """A client of the engine, over TCP, with a token of that role."""
+    from daemon.access import Caller, Role
+    from daemon.context import Served
+    from daemon.server import serving
+
+    def authenticate(token: str) -> Caller | None:
+        return Caller(ACTOR, Role(role)) if token == "the-token" else None
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    async with serving(Served(engine, "0", authenticate, lambda drains: None), [listening]):
+        client = EngineClient.over_tcp(url, token="the-token", give_up_after_s=1.0)
+        try:
+            yield client
+        finally:
+            await client.close()
 
 
 async def until(engine: Engine, run: int, name: str, state: TaskState) -> None:

@@ -10,6 +10,12 @@ from tests.support.lab import Lab
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    """A workspace with servers a and b."""
+def own_lab(tmp_path: Path) -> Lab:
+    """As `lab`, for what looks into the engine itself."""
     return Lab(tmp_path / "lab")
+
+
+@pytest.fixture(params=["engine", "client"])
+def lab(tmp_path: Path, request: pytest.FixtureRequest) -> Lab:
+    """A workspace with servers a and b; its engine is spoken to directly, and by its client."""
+    return Lab(tmp_path / "lab", served=request.param == "client")

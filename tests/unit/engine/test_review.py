@@ -227,18 +227,18 @@ async def leave_in_doubt(lab: Lab) -> None:
     lab.memory.rule = lambda ref, work: None
 
 
-async def test_a_drain_during_the_probes_starts_nothing(lab: Lab) -> None:
-    await leave_in_doubt(lab)
+async def test_a_drain_during_the_probes_starts_nothing(own_lab: Lab) -> None:
+    await leave_in_doubt(own_lab)
     gate, asked = asyncio.Event(), asyncio.Event()
-    lab.memory.executor = lambda _=None: Held(lab, gate, asked)  # type: ignore[method-assign]
-    async with lab.engine() as engine:
+    own_lab.memory.executor = lambda _=None: Held(own_lab, gate, asked)  # type: ignore[method-assign]
+    async with own_lab.engine() as engine:
         await engine.resume(1, actor=ACTOR)
         await asked.wait()
         draining = asyncio.ensure_future(engine.drain())
         await asyncio.sleep(0)
         gate.set()
         await draining
-    assert lab.memory.effects == ["one@a run 1: x"]
+    assert own_lab.memory.effects == ["one@a run 1: x"]
 
 
 async def test_a_decision_during_the_probes_stands(lab: Lab) -> None:
@@ -254,12 +254,12 @@ async def test_a_decision_during_the_probes_stands(lab: Lab) -> None:
     assert lab.memory.effects == ["one@a run 1: x", "two@a run 1: y"]
 
 
-async def test_a_decision_made_while_the_last_flight_lands_is_carried_on(lab: Lab) -> None:
+async def test_a_decision_made_while_the_last_flight_lands_is_carried_on(own_lab: Lab) -> None:
     gate = asyncio.Event()
-    lab.memory.rule = lambda ref, work: (
+    own_lab.memory.rule = lambda ref, work: (
         Reply(InDoubt("lost")) if ref.server == "a" and ref.attempt == 1 else Reply(until=gate)
     )
-    async with lab.engine() as engine:
+    async with own_lab.engine() as engine:
         store = cast(LocalEngine, engine)._store
         commit = store.commit
         concluding = asyncio.Event()
@@ -282,15 +282,17 @@ async def test_a_decision_made_while_the_last_flight_lands_is_carried_on(lab: La
 
             return asyncio.ensure_future(told())
 
-        await engine.start(RunRequest(PlanRequest(lab.batch("steps: {one: {run: x}}")), ACTOR))
+        await engine.start(RunRequest(PlanRequest(own_lab.batch("steps: {one: {run: x}}")), ACTOR))
         await until(engine, 1, "one@a", TaskState.IN_DOUBT)
         store.commit = late  # type: ignore[method-assign]
         await engine.decide(1, TaskKey("one", "a"), Decision.RETRY, actor=ACTOR, reason="again")
         assert (await engine.wait(1)).state is RunState.DONE
-        assert await lab.states(engine) == {"one@a": "done", "one@b": "done"}
+        assert await own_lab.states(engine) == {"one@a": "done", "one@b": "done"}
 
 
-async def test_after_an_internal_fault_what_was_in_flight_is_in_doubt_in_the_same_engine(lab: Lab) -> None:
+async def test_after_an_internal_fault_what_was_in_flight_is_in_doubt_in_the_same_engine(
+    own_lab: Lab,
+) -> None:
     never = asyncio.Event()
 
     def rule(ref: AttemptRef, work: Work) -> Reply:
@@ -298,18 +300,18 @@ async def test_after_an_internal_fault_what_was_in_flight_is_in_doubt_in_the_sam
             raise RuntimeError("a fault of the program")
         return Reply(until=never)
 
-    lab.memory.rule = rule
-    async with lab.engine() as engine:
+    own_lab.memory.rule = rule
+    async with own_lab.engine() as engine:
         with pytest.raises(RuntimeError, match="a fault of the program"):
-            await lab.run(engine, lab.batch("steps: {one: {run: x}, two: {run: y}}"))
-        lab.memory.rule = lambda ref, work: None
+            await own_lab.run(engine, own_lab.batch("steps: {one: {run: x}, two: {run: y}}"))
+        own_lab.memory.rule = lambda ref, work: None
         run = await engine.run(1)
         assert run.state is RunState.WAITING
         await engine.resume(1, actor=ACTOR)
         assert (await engine.wait(1)).state is RunState.WAITING
-        assert set((await lab.states(engine)).values()) == {"in_doubt", "waiting"}
-    assert lab.memory.effects.count("one@a run 1: x") == 1
-    assert not any(" run 2" in effect for effect in lab.memory.effects)
+        assert set((await own_lab.states(engine)).values()) == {"in_doubt", "waiting"}
+    assert own_lab.memory.effects.count("one@a run 1: x") == 1
+    assert not any(" run 2" in effect for effect in own_lab.memory.effects)
 
 
 class Unstoppable(MemoryExecutor):
@@ -362,9 +364,9 @@ async def test_a_flight_that_was_cancelled_hands_nothing_over(lab: Lab) -> None:
     assert lab.memory.effects == []
 
 
-async def test_two_callers_at_once_get_the_same_run(lab: Lab) -> None:
-    await leave_in_doubt(lab)
-    async with lab.engine() as engine:
+async def test_two_callers_at_once_get_the_same_run(own_lab: Lab) -> None:
+    await leave_in_doubt(own_lab)
+    async with own_lab.engine() as engine:
         local = cast(LocalEngine, engine)
         first, second = await asyncio.gather(local._load(1), local._load(1))
         assert first is second

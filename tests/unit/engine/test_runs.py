@@ -391,8 +391,8 @@ async def test_rolling_back_decides_doubts_as_failed_and_undoes_them(lab: Lab) -
     )
     async with lab.engine() as engine:
         await lab.run(engine, lab.batch(TWO_STEPS))
-        await engine.roll_back(1, actor=ACTOR)
         lab.memory.rule = lambda ref, work: None
+        await engine.roll_back(1, actor=ACTOR)
         assert (await engine.wait(1)).state is RunState.ROLLED_BACK
         task = await lab.task(engine, "one@a")
         assert (task.state, task.may_have_run, task.undo) == (TaskState.FAILED, True, UndoState.UNDONE)

@@ -1,0 +1,396 @@
+"""The Engine protocol, spoken to an engine in another process: over its Unix socket, or over TCP with a token.
+
+What the engine raised is raised here. A connection that cannot be made, or is lost, is EngineGone: runs go on
+in the engine, or wait there to be resumed. `follow` connects again by itself and goes on behind the last event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from core.engine.api import HostKey, PlanRequest, RunRequest
+from core.errors import EngineGone
+from core.model.events import Event
+from core.model.ids import TaskKey
+from core.model.states import Decision, Purpose, RunState, Stream, TaskState
+from core.model.views import (
+    AttemptInfo,
+    BatchInfo,
+    Explanation,
+    OutputPage,
+    Plan,
+    RunInfo,
+    ServerInfo,
+    StepInfo,
+    TaskInfo,
+    WorkspaceInfo,
+)
+from daemon import codec
+from daemon.problems import error_of
+
+T = TypeVar("T")
+
+PREFIX = "/v1"
+PAGE = 10_000
+"""The most that one answer holds."""
+ANSWER_WAIT_S = 60.0
+SILENCE_AT_MOST_S = 30.0
+"""A stream is never silent for that long while its engine lives."""
+AGAIN_FIRST_S = 0.1
+AGAIN_MOST_S = 2.0
+GIVE_UP_AFTER_S = 15.0
+
+
+class EngineClient:
+    """An engine that runs elsewhere. `on_live` is told when following stops and goes on again."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, where: str, *, give_up_after_s: float = GIVE_UP_AFTER_S
+    ) -> None:
+        self._client = client
+        self._where = where
+        self._give_up_after_s = give_up_after_s
+        self.on_live: Callable[[bool], None] = _ignore
+
+    @classmethod
+    def over_socket(cls, path: Path, *, actor: str, give_up_after_s: float = GIVE_UP_AFTER_S) -> EngineClient:
+        """A client of the engine that listens at `path`; `actor` is who the caller says it is."""
+        client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(path)),
+            base_url="http://engine",
+            headers={"windlass-actor": actor},
+            timeout=ANSWER_WAIT_S,
+            trust_env=False,
+        )
+        return cls(client, str(path), give_up_after_s=give_up_after_s)
+
+    @classmethod
+    def over_tcp(cls, url: str, *, token: str, give_up_after_s: float = GIVE_UP_AFTER_S) -> EngineClient:
+        """A client of the engine at `url`, with the rights of its token."""
+        client = httpx.AsyncClient(
+            base_url=url,
+            headers={"authorization": f"Bearer {token}"},
+            timeout=ANSWER_WAIT_S,
+            trust_env=False,
+        )
+        return cls(client, url, give_up_after_s=give_up_after_s)
+
+    # ------------------------------------------------------------ what is there
+
+    async def version(self) -> Mapping[str, Any]:
+        """Which version answers: `windlass`, `api`, `pid`, `clients`."""
+        found: dict[str, Any] = await self._ask("GET", "/version")
+        return found
+
+    async def workspace(self) -> WorkspaceInfo:
+        """See Engine.workspace."""
+        return await self._get(WorkspaceInfo, "/workspace")
+
+    async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
+        """See Engine.servers."""
+        return await self._get(list[ServerInfo], "/servers", refresh=refresh)
+
+    async def batches(self) -> Sequence[BatchInfo]:
+        """See Engine.batches."""
+        return await self._get(list[BatchInfo], "/batches")
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """See Engine.plan."""
+        return await self._post(Plan, "/plans", codec.dump(PlanRequest, request))
+
+    # ------------------------------------------------------------ servers
+
+    async def start_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
+        """See Engine.start_servers."""
+        return await self._post(list[str], "/servers/start", {"names": list(names)})
+
+    async def stop_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
+        """See Engine.stop_servers."""
+        return await self._post(list[str], "/servers/stop", {"names": list(names)})
+
+    async def host_key(self, server: str) -> HostKey:
+        """See Engine.host_key."""
+        return await self._get(HostKey, f"/servers/{_quoted(server)}/host-key")
+
+    async def trust(self, key: HostKey, *, actor: str) -> None:
+        """See Engine.trust."""
+        await self._ask("POST", "/servers/trust", asdict(key))
+
+    # ------------------------------------------------------------ runs: changing
+
+    async def start(self, request: RunRequest) -> RunInfo:
+        """See Engine.start."""
+        return await self._post(RunInfo, "/runs", codec.dump(RunRequest, request))
+
+    async def pause(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
+        """See Engine.pause."""
+        return await self._post(RunInfo, f"/runs/{run}/pause", {"reason": reason})
+
+    async def resume(self, run: int, *, actor: str) -> RunInfo:
+        """See Engine.resume."""
+        return await self._post(RunInfo, f"/runs/{run}/resume")
+
+    async def cancel(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
+        """See Engine.cancel."""
+        return await self._post(RunInfo, f"/runs/{run}/cancel", {"reason": reason})
+
+    async def retry(
+        self, run: int, *, actor: str, tasks: Sequence[TaskKey] = (), accept_risk: bool = False
+    ) -> RunInfo:
+        """See Engine.retry."""
+        body = {"tasks": [asdict(task) for task in tasks], "accept_risk": accept_risk}
+        return await self._post(RunInfo, f"/runs/{run}/retry", body)
+
+    async def decide(
+        self, run: int, task: TaskKey, decision: Decision, *, actor: str, reason: str
+    ) -> RunInfo:
+        """See Engine.decide."""
+        body = {"task": asdict(task), "decision": decision.value, "reason": reason}
+        return await self._post(RunInfo, f"/runs/{run}/decide", body)
+
+    async def roll_back(
+        self,
+        run: int,
+        *,
+        actor: str,
+        steps: Sequence[str] = (),
+        limit: str = "",
+        reason: str = "",
+        confirm: str = "",
+    ) -> RunInfo:
+        """See Engine.roll_back."""
+        body = {"steps": list(steps), "limit": limit, "reason": reason, "confirm": confirm}
+        return await self._post(RunInfo, f"/runs/{run}/rollback", body)
+
+    async def wait(self, run: int) -> RunInfo:
+        """See Engine.wait."""
+        while True:
+            answer = await self._ask("GET", f"/runs/{run}/wait")
+            if answer["over"]:
+                return codec.load(RunInfo, answer["run"])
+
+    # ------------------------------------------------------------ runs: reading
+
+    async def runs(
+        self, *, states: Sequence[RunState] = (), batch: str = "", limit: int = 50, before: int | None = None
+    ) -> Sequence[RunInfo]:
+        """See Engine.runs."""
+        return await self._get(
+            list[RunInfo],
+            "/runs",
+            state=[one.value for one in states],
+            batch=batch,
+            limit=limit,
+            before=before,
+        )
+
+    async def run(self, run: int) -> RunInfo:
+        """See Engine.run."""
+        return await self._get(RunInfo, f"/runs/{run}")
+
+    async def steps(self, run: int) -> Sequence[StepInfo]:
+        """See Engine.steps."""
+        return await self._get(list[StepInfo], f"/runs/{run}/steps")
+
+    async def tasks(
+        self,
+        run: int,
+        *,
+        step: str = "",
+        states: Sequence[TaskState] = (),
+        after: int = -1,
+        limit: int = 1000,
+    ) -> Sequence[TaskInfo]:
+        """See Engine.tasks."""
+        found: list[TaskInfo] = []
+        while True:
+            size = min(limit - len(found), PAGE)
+            page = await self._get(
+                list[TaskInfo],
+                f"/runs/{run}/tasks",
+                step=step,
+                state=[one.value for one in states],
+                after=found[-1].index if found else after,
+                limit=max(size, 1),
+            )
+            found += page[:size]
+            if len(page) < size or len(found) >= limit:
+                return found
+
+    async def task(self, run: int, task: TaskKey) -> TaskInfo:
+        """See Engine.task."""
+        return await self._get(TaskInfo, f"/runs/{run}/task", **asdict(task))
+
+    async def attempts(self, run: int, task: TaskKey) -> Sequence[AttemptInfo]:
+        """See Engine.attempts."""
+        return await self._get(list[AttemptInfo], f"/runs/{run}/task/attempts", **asdict(task))
+
+    async def output(
+        self,
+        run: int,
+        task: TaskKey,
+        *,
+        purpose: Purpose | None = None,
+        attempt: int | None = None,
+        stream: Stream | None = None,
+        tail_bytes: int | None = None,
+        after: int = 0,
+    ) -> OutputPage:
+        """See Engine.output."""
+        return await self._get(
+            OutputPage,
+            f"/runs/{run}/task/output",
+            **asdict(task),
+            purpose=purpose.value if purpose is not None else None,
+            attempt=attempt,
+            stream=stream.value if stream is not None else None,
+            tail_bytes=tail_bytes,
+            after=after,
+        )
+
+    async def batch_changes(self, run: int) -> str:
+        """See Engine.batch_changes."""
+        return str((await self._ask("GET", f"/runs/{run}/changes"))["diff"])
+
+    async def explain(self, run: int, task: TaskKey) -> Explanation:
+        """See Engine.explain."""
+        return await self._get(Explanation, f"/runs/{run}/task/explanation", **asdict(task))
+
+    async def events(
+        self, after: int, *, run: int | None = None, limit: int = 1000, incarnation: str = ""
+    ) -> Sequence[Event]:
+        """See Engine.events."""
+        found: list[Event] = []
+        while True:
+            size = min(limit - len(found), PAGE)
+            params = _params(
+                after=found[-1].seq if found else after,
+                run=run,
+                limit=max(size, 1),
+                incarnation=incarnation,
+            )
+            page = [Event(**one) for one in await self._ask("GET", "/events", params=params)]
+            found += page[:size]
+            if len(page) < size or len(found) >= limit:
+                return found
+
+    async def follow(
+        self, after: int, *, run: int | None = None, incarnation: str = ""
+    ) -> AsyncIterator[Event]:
+        """See Engine.follow; ends where the engine ended by itself. Raises EngineGone where it stays away."""
+        clock = asyncio.get_running_loop().time
+        pause_s, lost_at = AGAIN_FIRST_S, None
+        while True:
+            try:
+                async for event in self._stream(after, run, incarnation):
+                    if lost_at is not None:
+                        self.on_live(True)
+                    pause_s, lost_at = AGAIN_FIRST_S, None
+                    if event is None:
+                        continue
+                    if event is _END:
+                        return
+                    after = event.seq
+                    yield event
+                raise httpx.ReadError("the stream broke off")
+            except (httpx.TransportError, OSError) as error:
+                if lost_at is None:
+                    lost_at = clock()
+                    self.on_live(False)
+                if clock() - lost_at > self._give_up_after_s:
+                    raise self._gone(error) from error
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, AGAIN_MOST_S)
+
+    async def _stream(self, after: int, run: int | None, incarnation: str) -> AsyncIterator[Event | None]:
+        """Events as they come; None for each sign of life, `_END` where the engine says that it ends."""
+        params = _params(after=after, run=run, incarnation=incarnation)
+        timeout = httpx.Timeout(ANSWER_WAIT_S, read=SILENCE_AT_MOST_S)
+        async with self._client.stream(
+            "GET", f"{PREFIX}/events/stream", params=params, timeout=timeout
+        ) as answer:
+            if answer.is_error:
+                await answer.aread()
+                raise error_of(_document(answer))
+            kind, data = "", ""
+            async for line in answer.aiter_lines():
+                if line.startswith("data: "):
+                    data = line[6:]
+                elif line.startswith("event: "):
+                    kind = line[7:]
+                elif not line:
+                    if kind == "gone":
+                        raise error_of(json.loads(data))
+                    if kind == "end":
+                        yield _END
+                        return
+                    yield Event(**json.loads(data)) if data else None
+                    kind, data = "", ""
+
+    # ------------------------------------------------------------ life
+
+    async def drain(self) -> None:
+        """Asks the engine to end when what is in flight has ended."""
+        await self._ask("POST", "/engine/stop")
+
+    async def close(self) -> None:
+        """Closes the connections; the engine goes on."""
+        await self._client.aclose()
+
+    # ------------------------------------------------------------ inside
+
+    async def _get(self, type_: type[T], path: str, **params: Any) -> T:
+        return codec.load(type_, await self._ask("GET", path, params=_params(**params)))
+
+    async def _post(self, type_: type[T], path: str, body: Any = None) -> T:
+        return codec.load(type_, await self._ask("POST", path, body))
+
+    async def _ask(self, method: str, path: str, body: Any = None, params: Any = None) -> Any:
+        try:
+            answer = await self._client.request(method, f"{PREFIX}{path}", json=body, params=params)
+        except (httpx.TransportError, OSError) as error:
+            raise self._gone(error) from error
+        if answer.is_error:
+            raise error_of(_document(answer))
+        return answer.json() if answer.content else None
+
+    def _gone(self, error: BaseException) -> EngineGone:
+        return EngineGone(
+            f"the engine at {self._where} does not answer: {error or type(error).__name__}",
+            hint="`windlass engine status` tells whether it lives; whatever it had in flight goes on on its servers",
+        )
+
+
+_END = Event(-1, "", None, None, None, None, "", 0.0)
+"""Stands for the end that the engine told."""
+
+
+def _document(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        return {"detail": f"the engine answered {answer.status_code} and no words"}
+    return found
+
+
+def _params(**given: Any) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None and value != "" and value != []}
+
+
+def _quoted(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name, safe="")
+
+
+def _ignore(live: bool) -> None:
+    """Nobody asked."""

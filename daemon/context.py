@@ -1,0 +1,110 @@
+"""What every route has at hand: the engine, and who is asking."""
+
+from __future__ import annotations
+
+import pwd
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from core.engine.api import Engine
+from daemon.access import Action, Caller, Role
+
+SOCKET_HOST = "unix"
+"""Stands in the place of an address where a caller came in over the Unix socket; see `daemon.peer`."""
+
+ACTOR_HEADER = "windlass-actor"
+"""Who the caller says it is, over the socket: shown beside who it certainly is."""
+
+
+class Refused(Exception):
+    """The caller is not known (401), or its role does not allow it (403)."""
+
+    def __init__(self, status: int, detail: str, hint: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.hint = hint
+
+
+Authenticate = Callable[[str], Caller | None]
+"""The caller of a token, None where it is none of ours."""
+
+
+@dataclass(slots=True)
+class Served:
+    """What an app serves. `stop` asks the process to end: True drains, False ends at once."""
+
+    engine: Engine
+    version: str
+    authenticate: Authenticate
+    stop: Callable[[bool], None]
+    clients: int = 0
+    """How many follow events now."""
+
+
+def served(request: Request) -> Served:
+    """What the app of this request serves."""
+    found: Served = request.app.state.served
+    return found
+
+
+def engine(request: Request) -> Engine:
+    """The engine."""
+    return served(request).engine
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks. Raises Refused."""
+    host = request.client.host if request.client is not None else ""
+    if host.startswith(f"{SOCKET_HOST}:"):
+        _, uid, pid = host.split(":")
+        return Caller(_actor(request, int(uid), int(pid)), Role.ADMIN)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Refused(401, "no token was given", "send it as `Authorization: Bearer TOKEN`")
+    caller = served(request).authenticate(token.strip())
+    if caller is None:
+        raise Refused(401, "the token is not known here, has expired or was revoked")
+    return caller
+
+
+def _actor(request: Request, uid: int, pid: int) -> str:
+    """Who the kernel says it is; what the caller says of its terminal stands behind it, cleaned."""
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = f"uid {uid}"
+    claimed = re.sub(r"[^\w.@:+/ -]", "?", request.headers.get(ACTOR_HEADER, ""))[:100].strip()
+    if claimed.partition("@")[0] == name:
+        return claimed
+    return f"{name} (pid {pid})" + (f", says {claimed}" if claimed else "")
+
+
+class May:
+    """A dependency: the caller, where its role allows the action; FastAPI keeps `action` in the route."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+
+    def __call__(self, request: Request) -> Caller:
+        caller = caller_of(request)
+        if not caller.may(self.action):
+            raise Refused(
+                403,
+                f"{caller.name} is {caller.role.value}: that role does not allow {self.action.value}",
+                "`windlass token create --role` makes a token with another role",
+            )
+        return caller
+
+
+def may(action: Action) -> Any:
+    """`Depends` for an action."""
+    return Depends(May(action))
+
+
+TheEngine = Annotated[Engine, Depends(engine)]
+TheServed = Annotated[Served, Depends(served)]

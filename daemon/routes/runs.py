@@ -1,0 +1,173 @@
+"""Runs: started, steered and listed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Query
+from pydantic import BaseModel
+
+from core.engine.api import RunRequest
+from core.model.ids import TaskKey
+from core.model.states import Decision, RunState
+from core.model.views import RunInfo, StepInfo
+from daemon.access import Action, Caller
+from daemon.context import TheEngine, may
+
+router = APIRouter(tags=["runs"])
+
+Number = Annotated[int, Path(ge=0)]
+Reader = Annotated[Caller, may(Action.RUNS_READ)]
+Controller = Annotated[Caller, may(Action.RUNS_CONTROL)]
+WAIT_AT_MOST_S = 30.0
+
+
+class Reason(BaseModel):
+    """Why it was asked for, for whoever reads the log."""
+
+    reason: str = ""
+
+
+class Retry(BaseModel):
+    """Which tasks to open again: all that failed when empty."""
+
+    tasks: list[TaskKey] = []
+    accept_risk: bool = False
+
+
+class Verdict(BaseModel):
+    """What a person decides of a task in doubt."""
+
+    task: TaskKey
+    decision: Decision
+    reason: str
+
+
+class RollBack(BaseModel):
+    """What to undo: everything when nothing is named. `confirm` is what the person typed."""
+
+    steps: list[str] = []
+    limit: str = ""
+    reason: str = ""
+    confirm: str = ""
+
+
+class Waited(BaseModel):
+    """Whether the engine executes nothing of the run any more, and the run."""
+
+    over: bool
+    run: RunInfo
+
+
+class Changes(BaseModel):
+    """A unified diff, "" where nothing differs."""
+
+    diff: str
+
+
+@router.post("/runs", status_code=201)
+async def start(
+    engine: TheEngine, request: RunRequest, caller: Annotated[Caller, may(Action.RUNS_START)]
+) -> RunInfo:
+    """Plans, stores the snapshot and starts executing; the answer comes when the run is durable."""
+    return await engine.start(replace(request, actor=caller.name))
+
+
+@router.get("/runs")
+async def runs(
+    engine: TheEngine,
+    caller: Reader,
+    state: Annotated[list[RunState] | None, Query()] = None,
+    batch: str = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    before: Annotated[int | None, Query(ge=0)] = None,
+) -> Sequence[RunInfo]:
+    """Runs, newest first; the next page is `before` the last number of this one."""
+    return await engine.runs(states=state or (), batch=batch, limit=limit, before=before)
+
+
+@router.get("/runs/{number}")
+async def run(engine: TheEngine, caller: Reader, number: Number) -> RunInfo:
+    """One run."""
+    return await engine.run(number)
+
+
+@router.get("/runs/{number}/steps")
+async def steps(engine: TheEngine, caller: Reader, number: Number) -> Sequence[StepInfo]:
+    """The steps of a run in document order, with counts by state."""
+    await engine.run(number)
+    return await engine.steps(number)
+
+
+@router.get("/runs/{number}/changes")
+async def changes(engine: TheEngine, caller: Reader, number: Number) -> Changes:
+    """How the batch file differs from the text that the run was made from."""
+    return Changes(diff=await engine.batch_changes(number))
+
+
+@router.get("/runs/{number}/wait")
+async def wait(
+    engine: TheEngine,
+    caller: Reader,
+    number: Number,
+    timeout_s: Annotated[float, Query(ge=0, le=WAIT_AT_MOST_S)] = WAIT_AT_MOST_S,
+) -> Waited:
+    """Answers when the engine executes nothing of the run any more, or after the time given."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return Waited(over=True, run=await engine.wait(number))
+    except TimeoutError:
+        return Waited(over=False, run=await engine.run(number))
+
+
+@router.post("/runs/{number}/pause")
+async def pause(engine: TheEngine, caller: Controller, number: Number, body: Reason) -> RunInfo:
+    """Starts no further task; attempts in flight end."""
+    return await engine.pause(number, actor=caller.name, reason=body.reason)
+
+
+@router.post("/runs/{number}/resume")
+async def resume(engine: TheEngine, caller: Controller, number: Number) -> RunInfo:
+    """Carries on a paused or interrupted run from its snapshot."""
+    return await engine.resume(number, actor=caller.name)
+
+
+@router.post("/runs/{number}/cancel")
+async def cancel(engine: TheEngine, caller: Controller, number: Number, body: Reason) -> RunInfo:
+    """Stops attempts in flight and ends the run; unconfirmed stops are in doubt."""
+    return await engine.cancel(number, actor=caller.name, reason=body.reason)
+
+
+@router.post("/runs/{number}/retry")
+async def retry(engine: TheEngine, caller: Controller, number: Number, body: Retry) -> RunInfo:
+    """Opens failed and unreachable tasks again, with what they had blocked."""
+    return await engine.retry(number, actor=caller.name, tasks=body.tasks, accept_risk=body.accept_risk)
+
+
+@router.post("/runs/{number}/decide")
+async def decide(
+    engine: TheEngine,
+    caller: Annotated[Caller, may(Action.RUNS_DECIDE)],
+    number: Number,
+    body: Annotated[Verdict, Body()],
+) -> RunInfo:
+    """Decides a task in doubt."""
+    return await engine.decide(number, body.task, body.decision, actor=caller.name, reason=body.reason)
+
+
+@router.post("/runs/{number}/rollback")
+async def roll_back(
+    engine: TheEngine, caller: Annotated[Caller, may(Action.RUNS_ROLL_BACK)], number: Number, body: RollBack
+) -> RunInfo:
+    """Undoes what the run did, in reverse order."""
+    return await engine.roll_back(
+        number,
+        actor=caller.name,
+        steps=body.steps,
+        limit=body.limit,
+        reason=body.reason,
+        confirm=body.confirm,
+    )

@@ -1,0 +1,56 @@
+"""The inventory, and what is done to servers through their providers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from core.engine.api import HostKey
+from core.model.views import ServerInfo
+from daemon.access import Action, Caller
+from daemon.context import TheEngine, may
+
+router = APIRouter(tags=["servers"])
+Names = Annotated[list[str], Body(embed=True, description="All of them when empty.")]
+
+
+@router.get("/servers")
+async def servers(
+    engine: TheEngine, caller: Annotated[Caller, may(Action.SERVERS_READ)], refresh: bool = False
+) -> Sequence[ServerInfo]:
+    """The inventory; `refresh` asks the providers again."""
+    return await engine.servers(refresh=refresh)
+
+
+@router.post("/servers/start")
+async def start(
+    engine: TheEngine, caller: Annotated[Caller, may(Action.SERVERS_CHANGE)], names: Names
+) -> Sequence[str]:
+    """Starts servers; answers with what runs now."""
+    return await engine.start_servers(names)
+
+
+@router.post("/servers/stop")
+async def stop(
+    engine: TheEngine, caller: Annotated[Caller, may(Action.SERVERS_CHANGE)], names: Names
+) -> Sequence[str]:
+    """Stops servers; answers with what was stopped."""
+    return await engine.stop_servers(names)
+
+
+@router.get("/servers/{name}/host-key")
+async def host_key(
+    engine: TheEngine, caller: Annotated[Caller, may(Action.SERVERS_READ)], name: str
+) -> HostKey:
+    """The key that a server presents now; it is not trusted by this."""
+    return await engine.host_key(name)
+
+
+@router.post("/servers/trust", status_code=204)
+async def trust(
+    engine: TheEngine, caller: Annotated[Caller, may(Action.SERVERS_TRUST)], key: HostKey
+) -> None:
+    """Stores a host key in the workspace's known_hosts; a changed key is refused."""
+    await engine.trust(key, actor=caller.name)

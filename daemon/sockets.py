@@ -1,0 +1,62 @@
+"""Where an engine listens: a Unix socket of its own, and who may reach it.
+
+A Unix socket's path has at most 107 bytes. Where the workspace's own folder lies deeper, the socket lies in a
+private folder beside the temporary files; the lease names it either way. Never in XDG_RUNTIME_DIR, which goes
+at logout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+from core.errors import WindlassError
+from core.files import private_folder
+
+NAME = "engine.sock"
+PATH_BYTES = 107
+
+
+def socket_path(state_dir: Path) -> Path:
+    """Where the socket of a workspace's engine is to lie; makes the folder where it is not the workspace's own."""
+    path = state_dir.absolute() / NAME
+    if len(os.fsencode(path)) <= PATH_BYTES:
+        return path
+    return Path(tempfile.mkdtemp(prefix="windlass-")) / NAME
+
+
+def bind(path: Path) -> socket.socket:
+    """A listening socket that nobody but this account may reach (0600 in a 0700 folder).
+
+    Only the holder of the lease may call it: what an ended engine left at the path is removed.
+    Raises WindlassError.
+    """
+    private_folder(path.parent)
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise WindlassError(f"{path} is there and is no socket", hint="move it out of the way")
+        path.unlink()
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise WindlassError(f"the engine cannot listen on {path}: {error.strerror or error}") from error
+    finally:
+        os.umask(before)
+    return listening
+
+
+def remove(path: Path) -> None:
+    """Takes the socket away, and its folder where that was made for it."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+    if path.parent.name.startswith("windlass-") and path.parent.parent == Path(tempfile.gettempdir()):
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
