@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("cli", "core", "providers", "themes", "tui", "workspaces")
+PACKAGES = ("cli", "core", "daemon", "providers", "themes", "tui", "workspaces")
 WAIT_S = 180.0
 
 

@@ -168,7 +168,7 @@ async def test_f56_the_engine_itself_starts_nothing_of_a_copy(tmp_path: Path) ->
         await engine.wait(run.number)
     before = list(lab.memory.effects)
     copy = Lab.__new__(Lab)
-    copy.path, copy.memory = tmp_path / "copy", lab.memory
+    copy.path, copy.memory, copy.served = tmp_path / "copy", lab.memory, False
     async with copy.engine() as engine:
         info = await engine.run(1)
         assert (info.state.value, info.interrupted) == ("waiting_for_person", False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("cli", "core", "providers", "themes", "tui")
+PACKAGES = ("cli", "core", "daemon", "providers", "themes", "tui")
 CHECKER = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
 
 

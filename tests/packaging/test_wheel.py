@@ -17,7 +17,7 @@ import pytest
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
-PACKAGES = {"cli", "core", "providers", "themes", "tui", "workspaces"}
+PACKAGES = {"cli", "core", "daemon", "providers", "themes", "tui", "workspaces"}
 DEMO_LIMIT_S = 240
 
 
@@ -100,9 +100,10 @@ def test_metadata(wheel: Path, repository: Path) -> None:
     from cli.version import __version__
 
     assert f"\nVersion: {__version__}\n" in metadata
-    declared = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    optional = [name for names in project["optional-dependencies"].values() for name in names]
     required = re.findall(r"^Requires-Dist: ([\w.-]+)", metadata, re.MULTILINE)
-    assert len(required) == len(declared)
+    assert len(required) == len(project["dependencies"]) + len(optional)
 
 
 def test_no_locked_dependency_has_a_name_of_ours(repository: Path) -> None:
@@ -134,7 +135,7 @@ def test_version_in_a_fresh_environment(installed: Path, tmp_path: Path) -> None
 
 
 def test_a_folder_with_names_of_ours_does_not_get_in_the_way(installed: Path, tmp_path: Path) -> None:
-    for name in ("cli", "core", "providers"):
+    for name in ("cli", "core", "daemon", "providers"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('the wrong package')\n")
     answer = windlass(installed, tmp_path, "--version")
