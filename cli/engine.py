@@ -1,4 +1,4 @@
-"""`windlass engine status, take-over`: who owns the workspace, and how to free it from an owner that hangs."""
+"""`windlass engine`: the engine as a process, who owns the workspace, and how to free it from one that hangs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from core.model.views import OwnerInfo, RunInfo
 
 TABLE = {
+    "start": Lazy("cli.engine_process:start", "Start an engine that no terminal ends.", "Act"),
+    "stop": Lazy("cli.engine_process:stop", "Stop the background engine.", "Act"),
+    "logs": Lazy("cli.engine_process:logs", "Show what the background engine wrote into its log.", "Look"),
     "status": Lazy("cli.engine:status", "Show which engine owns the workspace, and what it does.", "Look"),
     "take-over": Lazy("cli.engine:take_over", "Kill an engine that hangs, and free its workspace.", "Act"),
 }
@@ -30,7 +33,7 @@ TABLE = {
 @click.group(cls=LazyGroup, table=TABLE)
 @workspace_option
 def engine() -> None:
-    """Show who owns the workspace; take it over from one that hangs."""
+    """Start, stop and watch the engine; take over from one that hangs."""
 
 
 @click.command()
@@ -61,6 +64,10 @@ async def _status(as_json: bool) -> Exit:
     else:
         out(f"owner:       {clean(str(info.owner))}, since {_since(info.owner)}")
         out(f"process:     {does}")
+        if info.owner.background:
+            out(f"background:  yes, Windlass {clean(info.owner.version)}, on {clean(info.owner.socket)}")
+        else:
+            out("background:  no: it ends with the command that is it")
     for run in runs:
         told = "is interrupted" if run.interrupted else "is executing"
         out(f"run:         {run.number} ({clean(run.batch)}) {told}")

@@ -96,6 +96,12 @@ async def _follow(engine: Engine, number: int, after: int, how: Following, inter
         raise
     if drained is None:
         await pump.stop()
+        if engine.elsewhere:
+            say(f"stopped following: run {number} goes on in the background engine")
+            say(f"follow it again: {command('runs', 'watch', str(number))}")
+            say(f"pause it:        {command('runs', 'pause', str(number))}")
+            say(f"cancel it:       {command('runs', 'cancel', str(number))}")
+            return Exit.INTERRUPTED
         say(
             "stopped at once: commands in flight go on on their servers. "
             f"Find them and carry on with: {_resume(number)}"
@@ -126,7 +132,7 @@ async def _until_still(engine: Engine, number: int, how: Following, interrupts: 
             return False
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        return await _drain(engine, interrupts)
+        return None if engine.elsewhere else await _drain(engine, interrupts)
 
 
 async def _drain(engine: Engine, interrupts: Interrupts) -> bool | None:

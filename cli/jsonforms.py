@@ -314,6 +314,8 @@ def engine(info: WorkspaceInfo, process: str, runs: Sequence[int]) -> Form:
         "host": owner.host if owner else None,
         "since": moment(owner.since) if owner else None,
         "process": process or None,
+        "background": owner.background if owner else None,
+        "socket": (owner.socket or None) if owner else None,
         "runs": list(runs),
         "incarnation": info.incarnation,
         "last_seq": info.last_seq,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cli.actor import actor
 from cli.options import changed_folder, workspace_folder
 from cli.terminal import clean, paint, say
+from cli.version import __version__
 
 if TYPE_CHECKING:
     from core.engine.api import Engine
+    from daemon.client import EngineClient
 
 T = TypeVar("T")
 
@@ -32,19 +34,51 @@ def perform(work: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def owner(folder: Path | None = None) -> AsyncIterator[Engine]:
-    """The engine of a workspace (the one the command names), in this process. Raises WorkspaceOwned.
+    """The engine of a workspace (the one the command names): one in the background, where there is one, else this
+    process. Raises WorkspaceOwned, EngineGone.
 
     What the operator must know of this opening is told on stderr.
     """
-    from core.engine.open import open_engine
+    folder = changed_folder() if folder is None else folder
+    engine: Engine | None = await background(folder)
+    if engine is None:
+        from core.engine.open import open_engine
 
-    engine = await open_engine(changed_folder() if folder is None else folder, actor=actor())
+        engine = await open_engine(folder, actor=actor())
     try:
         for notice in (await engine.workspace()).notices:
             say(f"{paint('warning:', 'warning', sys.stderr)} {clean(notice)}")
         yield engine
     finally:
         await engine.close()
+
+
+async def background(folder: Path, *, start: bool = False) -> EngineClient | None:
+    """A client of the workspace's background engine; None where there is none, and it is not to be started.
+
+    Raises EngineGone, NotPossible (another version), and what an engine is not opened for.
+    """
+    from core.engine.lease import read_owner
+    from core.workspace.folder import Workspace
+
+    owner = read_owner(Workspace.open(folder).state_dir)
+    there = owner.background if owner is not None else start
+    if not there:
+        return None
+    from daemon.launch import connect, connect_or_start
+
+    reach = connect_or_start if start else connect
+    return await reach(folder, actor=actor(), version=__version__)
+
+
+async def host_engine(folder: Path, *, idle_s: float, ready: Callable[[], None]) -> None:
+    """Is the background engine of a workspace, until it is asked to end or is idle."""
+    from core.workspace.folder import Workspace
+    from daemon.host import host
+    from daemon.log import write_log
+
+    write_log(Workspace.open(folder).state_dir)
+    await host(folder, actor=actor(), version=__version__, idle_s=idle_s, ready=ready)
 
 
 @asynccontextmanager
@@ -87,10 +121,13 @@ async def interface(folder: Path, *, batch: str | None = None, notice: str = "")
 
 
 async def _engine(folder: Path) -> Engine:
-    """An engine of a workspace: its owner, or a reader where another one owns it."""
+    """An engine of a workspace: the one in the background, its owner, or a reader where another one owns it."""
     from core.engine.open import open_engine, open_reader
     from core.errors import WorkspaceOwned
 
+    client = await background(folder)
+    if client is not None:
+        return client
     try:
         return await open_engine(folder, actor=actor())
     except WorkspaceOwned:

@@ -29,6 +29,7 @@ TABLE = {
     ),
     "plan": Lazy("cli.plan:plan", "Show what a run of a batch would do; change nothing.", "Work"),
     "run": Lazy("cli.run:run", "Run a batch and follow it.", "Work"),
+    "attach": Lazy("cli.runs_read:attach", "Follow a run that goes on elsewhere (also: runs watch).", "Work"),
     "runs": Lazy("cli.runs:runs", "List, show, follow, resume, retry, decide, roll back runs.", "Work"),
     "servers": Lazy("cli.servers:servers", "List, show, start, stop, reach and trust servers.", "Work"),
     "config": Lazy("cli.config:config", "Read, explain, check and change the configuration.", "Work"),
@@ -36,7 +37,7 @@ TABLE = {
         "cli.secrets:secrets", "Keep, show, edit and re-encrypt the workspace's secrets.", "Work"
     ),
     "engine": Lazy(
-        "cli.engine:engine", "Show who owns the workspace; take it over from one that hangs.", "Work"
+        "cli.engine:engine", "Start, stop and watch the engine; take over from one that hangs.", "Work"
     ),
     "workspace": Lazy(
         "cli.workspace:workspace", "Register, choose, export, import and trust workspaces.", "More"

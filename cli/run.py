@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import planview
+from cli import jsonforms, planview
 from cli.actor import actor
 from cli.config_options import settings_options
 from cli.environments import confirm_option, environment_option, tell_protection, typed_name
 from cli.exits import Exit
 from cli.launch import owner, perform, reader
-from cli.options import batch_arguments, changed_folder, follow_options, workspace_option
-from cli.terminal import confirm, interactive, say
+from cli.options import batch_arguments, changed_folder, command, follow_options, workspace_option
+from cli.terminal import confirm, emit, interactive, out, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,9 @@ POLL_S = 0.5
 @follow_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
 @click.option("--alongside", is_flag=True, help="Start although another open run holds some of the servers.")
+@click.option(
+    "--detach", is_flag=True, help="Start it in a background engine, print its number, and follow nothing."
+)
 @click.option("--wait", is_flag=True, help="Wait until no other engine and no other run is in the way.")
 @settings_options
 @confirm_option
@@ -43,6 +46,7 @@ def run(
     how: Following,
     yes: bool,
     alongside: bool,
+    detach: bool,
     wait: bool,
     settings: tuple[str, ...],
     texts: tuple[str, ...],
@@ -58,7 +62,39 @@ def run(
 
     asked = PlanRequest(batch, params, limit, False, environment, settings, texts)
     request = RunRequest(asked, actor(), alongside, confirm=typed)
-    return perform(_run(changed_folder(), request, how, ask=not yes and interactive(), wait=wait))
+    ask = not yes and interactive()
+    if detach:
+        return perform(_detached(changed_folder(), request, how, ask=ask))
+    return perform(_run(changed_folder(), request, how, ask=ask, wait=wait))
+
+
+async def _detached(folder: Path, request: RunRequest, how: Following, *, ask: bool) -> Exit:
+    from cli.launch import background
+    from core.errors import WorkspaceOwned
+
+    engine = await background(folder, start=True)
+    if engine is None:
+        async with reader(folder) as looking:
+            owner = (await looking.workspace()).owner
+        raise WorkspaceOwned(
+            f"an engine that ends with its terminal owns this workspace: {owner}",
+            hint="wait until it ends, or start the run there",
+        )
+    try:
+        asked = await _approved(engine, request, ask=ask)
+        if asked is None:
+            return Exit.NEEDS_PERSON
+        info = await engine.start(asked)
+    finally:
+        await engine.close()
+    if how.as_json:
+        emit(jsonforms.run(info))
+    else:
+        out(str(info.number))
+    say(
+        f"run {info.number} goes on in the background engine; follow it: {command('attach', str(info.number))}"
+    )
+    return Exit.OK
 
 
 async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, wait: bool) -> Exit:
@@ -96,9 +132,18 @@ async def _until_free(folder: Path, request: RunRequest) -> None:
 
 async def start(engine: Engine, request: RunRequest, how: Following, *, ask: bool) -> Exit:
     """Plans, tells, asks, starts exactly what was told, and follows."""
+    from cli.follow import act_and_follow
+
+    asked = await _approved(engine, request, ask=ask)
+    if asked is None:
+        return Exit.NEEDS_PERSON
+    return await act_and_follow(engine, lambda: engine.start(asked), how)
+
+
+async def _approved(engine: Engine, request: RunRequest, *, ask: bool) -> RunRequest | None:
+    """Plans, tells and asks: the request for exactly what was told, None where the person does not want it."""
     from dataclasses import replace
 
-    from cli.follow import act_and_follow
     from cli.selectors import check_limit
 
     plan = await engine.plan(request.plan)
@@ -111,6 +156,5 @@ async def start(engine: Engine, request: RunRequest, how: Following, *, ask: boo
     typed = typed_name(plan.confirm, why, request.confirm)
     if ask and not plan.confirm and not confirm("Start this run?"):
         say("nothing was started")
-        return Exit.NEEDS_PERSON
-    asked = replace(request, digest=plan.digest, confirm=typed)
-    return await act_and_follow(engine, lambda: engine.start(asked), how)
+        return None
+    return replace(request, digest=plan.digest, confirm=typed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -124,23 +124,45 @@ async def _show(words: Sequence[str], all_tasks: bool, step: str, as_json: bool)
     return Exit.OK
 
 
-@click.command()
-@click.argument("run", required=False, type=click.IntRange(1), shell_complete=complete_runs)
-@click.option(
-    "--after",
-    default="0",
-    metavar="[INCARNATION:]SEQ",
-    callback=parse_cursor,
-    help="Only events after this one; with its incarnation a number of another one is refused.",
-)
-@click.option("--output", is_flag=True, help="Print what the tasks print as well.")
-@json_option
-@workspace_option
+def _following(name: str) -> Callable[[Callable[..., Exit]], click.Command]:
+    """A command that follows a run, under one of its names."""
+
+    def decorate(function: Callable[..., Exit]) -> click.Command:
+        for option in (
+            workspace_option,
+            json_option,
+            click.option("--output", is_flag=True, help="Print what the tasks print as well."),
+            click.option(
+                "--after",
+                default="0",
+                metavar="[INCARNATION:]SEQ",
+                callback=parse_cursor,
+                help="Only events after this one; with its incarnation a number of another one is refused.",
+            ),
+            click.argument("run", required=False, type=click.IntRange(1), shell_complete=complete_runs),
+        ):
+            function = option(function)
+        return click.command(name)(function)
+
+    return decorate
+
+
+@_following("watch")
 def watch(run: int | None, after: tuple[str, int], output: bool, as_json: bool) -> Exit:
     """Follow a run live, whoever executes it.
 
     It begins with what happened so far, and ends with the run's status when the run ended, is paused, waits for
     a person, or is interrupted. Ctrl-C ends the watching and nothing else.
+    """
+    return perform(_watch(run, after, output, as_json))
+
+
+@_following("attach")
+def attach(run: int | None, after: tuple[str, int], output: bool, as_json: bool) -> Exit:
+    """Follow a run that goes on elsewhere (also: runs watch).
+
+    Without a number it is the newest open run. It begins with what happened so far; Ctrl-C ends the watching and
+    nothing else.
     """
     return perform(_watch(run, after, output, as_json))
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import WindlassError
 from daemon.context import Refused, Served
@@ -23,6 +24,19 @@ API = "1"
 """The version of the API: rises when something goes that a client relies on."""
 
 PREFIX = f"/v{API}"
+
+
+class Counted:
+    """Counts requests, so that an engine that is spoken to does not end as idle."""
+
+    def __init__(self, app: ASGIApp, served: Served) -> None:
+        self._app = app
+        self._served = served
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        self._served.requests += 1
+        await self._app(scope, receive, send)
 
 
 def make_app(served: Served) -> FastAPI:
@@ -36,6 +50,7 @@ def make_app(served: Served) -> FastAPI:
         redoc_url=None,
     )
     app.state.served = served
+    app.add_middleware(Counted, served=served)
     for module in (engine, workspace, servers, runs, tasks, events):
         app.include_router(module.router, prefix=PREFIX)
     app.add_exception_handler(WindlassError, _failed)

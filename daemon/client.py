@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,17 +51,35 @@ GIVE_UP_AFTER_S = 15.0
 class EngineClient:
     """An engine that runs elsewhere. `on_live` is told when following stops and goes on again."""
 
+    elsewhere = True
+
     def __init__(
-        self, client: httpx.AsyncClient, where: str, *, give_up_after_s: float = GIVE_UP_AFTER_S
+        self,
+        client: httpx.AsyncClient,
+        where: str,
+        *,
+        give_up_after_s: float = GIVE_UP_AFTER_S,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._where = where
+        self._variables = dict(variables or {})
         self._give_up_after_s = give_up_after_s
         self.on_live: Callable[[bool], None] = _ignore
 
     @classmethod
-    def over_socket(cls, path: Path, *, actor: str, give_up_after_s: float = GIVE_UP_AFTER_S) -> EngineClient:
-        """A client of the engine that listens at `path`; `actor` is who the caller says it is."""
+    def over_socket(
+        cls,
+        path: Path,
+        *,
+        actor: str,
+        give_up_after_s: float = GIVE_UP_AFTER_S,
+        variables: Mapping[str, str] | None = None,
+    ) -> EngineClient:
+        """A client of the engine that listens at `path`; `actor` is who the caller says it is.
+
+        `variables` are those of the caller's environment that configuration may read: they go with its requests.
+        """
         client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(path)),
             base_url="http://engine",
@@ -69,7 +87,7 @@ class EngineClient:
             timeout=ANSWER_WAIT_S,
             trust_env=False,
         )
-        return cls(client, str(path), give_up_after_s=give_up_after_s)
+        return cls(client, str(path), give_up_after_s=give_up_after_s, variables=variables)
 
     @classmethod
     def over_tcp(cls, url: str, *, token: str, give_up_after_s: float = GIVE_UP_AFTER_S) -> EngineClient:
@@ -103,7 +121,7 @@ class EngineClient:
 
     async def plan(self, request: PlanRequest) -> Plan:
         """See Engine.plan."""
-        return await self._post(Plan, "/plans", codec.dump(PlanRequest, request))
+        return await self._post(Plan, "/plans", codec.dump(PlanRequest, self._with_variables(request)))
 
     # ------------------------------------------------------------ servers
 
@@ -127,6 +145,7 @@ class EngineClient:
 
     async def start(self, request: RunRequest) -> RunInfo:
         """See Engine.start."""
+        request = replace(request, plan=self._with_variables(request.plan))
         return await self._post(RunInfo, "/runs", codec.dump(RunRequest, request))
 
     async def pause(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
@@ -336,15 +355,29 @@ class EngineClient:
 
     # ------------------------------------------------------------ life
 
+    async def stop(self, *, now: bool = False) -> None:
+        """Asks the engine to end: when what is in flight has ended, or at once. Returns before it has."""
+        await self._ask("POST", "/engine/stop", params=_params(now=now))
+
     async def drain(self) -> None:
-        """Asks the engine to end when what is in flight has ended."""
-        await self._ask("POST", "/engine/stop")
+        """See Engine.drain; returns when the engine is gone."""
+        await self.stop()
+        while True:
+            try:
+                await self._ask("GET", "/health")
+            except EngineGone:
+                return
+            await asyncio.sleep(AGAIN_FIRST_S)
 
     async def close(self) -> None:
         """Closes the connections; the engine goes on."""
         await self._client.aclose()
 
     # ------------------------------------------------------------ inside
+
+    def _with_variables(self, request: PlanRequest) -> PlanRequest:
+        """The caller's own environment: whoever started the engine does not decide for others."""
+        return request if request.variables is not None else replace(request, variables=self._variables)
 
     async def _get(self, type_: type[T], path: str, **params: Any) -> T:
         return codec.load(type_, await self._ask("GET", path, params=_params(**params)))

@@ -44,6 +44,8 @@ class Served:
     stop: Callable[[bool], None]
     clients: int = 0
     """How many follow events now."""
+    requests: int = 0
+    """How many requests came since somebody looked."""
 
 
 def served(request: Request) -> Served:

@@ -28,6 +28,15 @@ def given_here(environment: str = "", settings: Sequence[str] = (), texts: Seque
     return Given(environment, tuple(settings), tuple(texts), dict(os.environ), user_file())
 
 
+def variables_here(workspace: Workspace) -> dict[str, str]:
+    """The variables of this process that the configuration may read; all that is sent to an engine elsewhere."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper().startswith("WINDLASS__") or name in workspace.allow_env
+    }
+
+
 def open_config(
     workspace: Workspace,
     given: Given,

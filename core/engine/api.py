@@ -43,7 +43,8 @@ class PlanRequest:
     `params` given as strings are read by the type that the batch declares. `connect` asks every server
     how commands run there; else the plan says what the last session with each was told. `environment` names one
     that the workspace has; "" is the only one that it declares, or none. `settings` and `texts` are `--set` and
-    `--set-string` of the configuration.
+    `--set-string` of the configuration. `variables` are those of the asker's environment that the configuration may
+    read (`WINDLASS__...` and what the workspace allows); None stands for those of the process that plans.
     """
 
     batch: str
@@ -53,6 +54,7 @@ class PlanRequest:
     environment: str = ""
     settings: Sequence[str] = ()
     texts: Sequence[str] = ()
+    variables: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,12 @@ class HostKey:
 
 
 class Engine(Protocol):
-    """One opened workspace."""
+    """One opened workspace. `elsewhere` says that it is another process: it goes on when this one ends."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is another process."""
+        ...
 
     # ------------------------------------------------------------ what is there
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -185,6 +186,8 @@ class Catalogue:
 
         environment = self._workspace.environment(request.environment).name
         given = given_here(environment, request.settings, request.texts)
+        if request.variables is not None:
+            given = replace(given, environ=request.variables)
         known = {server.name: server_data(server, users.get(server.name, "")) for server in servers}
         return open_config(self._workspace, given, servers=lambda: known)
 

@@ -15,6 +15,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from core import processes
 from core.errors import StoreError, WorkspaceOwned
@@ -30,8 +31,10 @@ BETWEEN_LOOKS_S = 0.03
 class Lease:
     """A held lease."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, state_dir: Path, info: dict[str, Any]) -> None:
         self._descriptor = descriptor
+        self._state_dir = state_dir
+        self._info = info
 
     @classmethod
     def acquire(cls, state_dir: Path) -> Lease:
@@ -69,7 +72,12 @@ class Lease:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor)
+        return cls(descriptor, state_dir, info)
+
+    def tell(self, *, socket: str, background: bool, version: str) -> None:
+        """Says beside the lock where this owner is reached, and what it is. Raises StoreError."""
+        self._info |= {"socket": socket, "background": background, "version": version}
+        _write_info(self._state_dir / OWNER_NAME, json.dumps(self._info).encode())
 
     def release(self) -> None:
         """Gives the lease back; the file stays."""
@@ -148,6 +156,9 @@ def _read_info(state_dir: Path) -> OwnerInfo | None:
             uid=int(info["uid"]) if "uid" in info else None,
             boot_id=str(info.get("boot_id", "")),
             pid_namespace=str(info.get("pid_namespace", "")),
+            socket=str(info.get("socket", "")),
+            background=bool(info.get("background", False)),
+            version=str(info.get("version", "")),
         )
     return None
 

@@ -356,6 +356,15 @@ class LocalEngine(ReadingEngine):
             await self._store.close()
         self._lease.release()
 
+    def announce(self, socket: str, *, background: bool, version: str) -> None:
+        """Says beside the lease where this engine is reached. Raises StoreError."""
+        self._lease.tell(socket=socket, background=background, version=version)
+
+    @property
+    def executing(self) -> bool:
+        """Whether a run is on its way in this engine."""
+        return any(not job.done() for job in self._jobs.values())
+
     # ------------------------------------------------------------ inside
 
     def _executor(self, run_id: str) -> Executor:

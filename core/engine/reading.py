@@ -48,6 +48,7 @@ class ReadingEngine:
     """A workspace that somebody else may own. Changing methods say who owns it."""
 
     owned = False
+    elsewhere = False
 
     def __init__(
         self, workspace: Workspace, reader: StoreReader, owner: Callable[[], OwnerInfo | None]

@@ -20,7 +20,8 @@ class OwnerInfo:
     """Who holds the lease of a workspace. `live` is False when it was read from a lease nobody holds.
 
     `started` names the process beyond its pid (clock ticks since boot, 0 unknown); `boot_id` and
-    `pid_namespace` say in which world that pid means something ("" unknown).
+    `pid_namespace` say in which world that pid means something ("" unknown). `socket` is where it listens ("" not
+    at all), `background` whether it is a process of its own that no terminal ends.
     """
 
     pid: int
@@ -32,6 +33,9 @@ class OwnerInfo:
     uid: int | None = None
     boot_id: str = ""
     pid_namespace: str = ""
+    socket: str = ""
+    background: bool = False
+    version: str = ""
 
     def __str__(self) -> str:
         return f"pid {self.pid}, {self.user}@{self.host}"

@@ -1,0 +1,137 @@
+"""The engine as a process: it owns a workspace, serves its socket, and ends by a signal, by request, or idle.
+
+SIGTERM and SIGINT drain (what is in flight ends, its runs stay resumable); the second one ends at once. SIGHUP
+means nothing to a process without a terminal. The API closes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from core.engine.api import Engine
+from core.engine.local import LocalEngine
+from core.engine.open import open_engine
+from core.model.states import RunState
+from core.workspace.folder import Workspace
+from daemon.access import Caller
+from daemon.context import Served
+from daemon.log import LOGGER
+from daemon.server import serving
+from daemon.sockets import bind, remove, socket_path
+
+LOOK_EVERY_S = 1.0
+
+
+@dataclass(slots=True)
+class Ending:
+    """What asked the process to end. The first request drains, the second ends at once."""
+
+    drain: asyncio.Event
+    now: asyncio.Event
+    why: str = ""
+
+    def ask(self, why: str, *, drains: bool = True) -> None:
+        """Asks once more."""
+        self.why = self.why or why
+        if not drains or self.drain.is_set():
+            self.now.set()
+        self.drain.set()
+
+
+def nobody(token: str) -> Caller | None:
+    """No token is known."""
+    return None
+
+
+@asynccontextmanager
+async def served_engine(
+    folder: Path, *, actor: str, version: str, background: bool, ending: Ending
+) -> AsyncIterator[tuple[Engine, Served]]:
+    """The engine of a workspace, owned by this process and served on its socket.
+
+    Raises what `open_engine` raises, and WindlassError where it cannot listen.
+    """
+    state_dir = Workspace.open(folder).state_dir
+    engine = await open_engine(folder, actor=actor)
+    path = socket_path(state_dir)
+
+    async def end() -> None:
+        # Before the lease is let go: the next owner binds a socket of its own there.
+        remove(path)
+        await engine.close()
+
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(end)
+        served = Served(engine, version, nobody, lambda drains: ending.ask("it was asked to", drains=drains))
+        async with serving(served, [bind(path)]):
+            cast(LocalEngine, engine).announce(str(path), background=background, version=version)
+            try:
+                yield engine, served
+            finally:
+                stack.pop_all()
+                await end()
+
+
+async def host(folder: Path, *, actor: str, version: str, idle_s: float, ready: Callable[[], None]) -> None:
+    """Owns and serves a workspace until it is asked to end, or has been idle for that long."""
+    ending = Ending(asyncio.Event(), asyncio.Event())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.ask, signal.Signals(number).name)
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    async with served_engine(folder, actor=actor, version=version, background=True, ending=ending) as (
+        engine,
+        served,
+    ):
+        LOGGER.info("the engine owns %s, version %s", folder, version)
+        for notice in (await engine.workspace()).notices:
+            LOGGER.warning("%s", notice)
+        ready()
+        idle = asyncio.ensure_future(_until_idle(engine, served, idle_s))
+        asked = asyncio.ensure_future(ending.drain.wait())
+        await asyncio.wait({idle, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if idle.done() and not asked.done():
+            idle.result()
+            ending.why = f"nothing to do for {idle_s:g} s"
+        idle.cancel()
+        asked.cancel()
+        LOGGER.info("ending: %s", ending.why)
+        await _drain(engine, ending)
+    LOGGER.info("ended")
+
+
+async def _drain(engine: Engine, ending: Ending) -> None:
+    draining = asyncio.ensure_future(engine.drain())
+    insisted = asyncio.ensure_future(ending.now.wait())
+    await asyncio.wait({draining, insisted}, return_when=asyncio.FIRST_COMPLETED)
+    insisted.cancel()
+    if not draining.done():
+        LOGGER.warning("ending at once: commands in flight go on on their servers")
+        draining.cancel()
+    await asyncio.gather(draining, return_exceptions=True)
+
+
+async def _until_idle(engine: Engine, served: Served, idle_s: float) -> None:
+    """Returns when for that long nobody was there and nothing was to do."""
+    clock = asyncio.get_running_loop().time
+    since = clock()
+    while clock() - since < idle_s:
+        await asyncio.sleep(min(LOOK_EVERY_S, idle_s))
+        if served.clients or served.requests or await _busy(engine):
+            served.requests = 0
+            since = clock()
+
+
+async def _busy(engine: Engine) -> bool:
+    """Whether a run executes here, or waits for a person."""
+    if cast(LocalEngine, engine).executing:
+        return True
+    return bool(await engine.runs(states=[RunState.WAITING], limit=1))

@@ -1,0 +1,153 @@
+"""Reaches the engine of a workspace from another process: finds it, or starts one in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.config.open import variables_here
+from core.engine.lease import read_owner
+from core.errors import EngineGone, NotPossible, WindlassError, WorkspaceOwned
+from core.files import private_folder
+from core.model.views import OwnerInfo
+from core.workspace.folder import Workspace
+from daemon.client import EngineClient
+from daemon.log import log_path
+from daemon.problems import error_of
+
+START_WAIT_S = 30.0
+SOCKET_WAIT_S = 5.0
+"""An owner binds its socket right after it took the lease."""
+
+
+async def connect(folder: Path, *, actor: str, version: str) -> EngineClient | None:
+    """A client of the engine that owns the workspace; None where nobody owns it.
+
+    Raises EngineGone where its owner does not answer, WorkspaceOwned where it listens nowhere, NotPossible where it is
+    another version of Windlass.
+    """
+    workspace = Workspace.open(folder)
+    owner = await _reachable(workspace.state_dir)
+    if owner is None:
+        return None
+    client = EngineClient.over_socket(Path(owner.socket), actor=actor, variables=variables_here(workspace))
+    try:
+        theirs = str((await client.version())["windlass"])
+        if theirs != version:
+            raise NotPossible(
+                f"the engine of this workspace ({owner}) is Windlass {theirs}, and this is {version}",
+                hint="`windlass engine stop` lets it end when what is in flight has ended; its runs stay resumable, "
+                "and the next command starts an engine of this version",
+            )
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+async def connect_or_start(folder: Path, *, actor: str, version: str) -> EngineClient:
+    """A client of the workspace's engine, which is started in the background where nobody owns the workspace.
+
+    Raises as `connect` and `start` do.
+    """
+    client = await connect(folder, actor=actor, version=version)
+    if client is None:
+        await start(folder)
+        client = await connect(folder, actor=actor, version=version)
+    if client is None:
+        raise EngineGone(
+            "the engine that was just started has ended",
+            hint=f"its log tells why: {log_path(Workspace.open(folder).state_dir)}",
+        )
+    return client
+
+
+async def start(folder: Path, options: Sequence[str] = ()) -> OwnerInfo:
+    """Starts an engine that no terminal, session or caller ends, and returns when it serves.
+
+    Raises what the engine could not be opened for, and WindlassError where it did not come up in time.
+    """
+    workspace = Workspace.open(folder)
+    told = await asyncio.to_thread(_spawn, workspace, options)
+    if "problem" in told:
+        raise error_of(told["problem"])
+    owner = read_owner(workspace.state_dir)
+    if "ready" not in told or owner is None:
+        log = log_path(workspace.state_dir)
+        raise WindlassError("the engine did not come up", hint=f"its log tells why: {log}")
+    return owner
+
+
+def _spawn(workspace: Workspace, options: Sequence[str]) -> Mapping[str, Any]:
+    """Starts the process and returns what it says of itself, {} where it says nothing."""
+    log = log_path(workspace.state_dir)
+    private_folder(log.parent)
+    command = [sys.executable, "-P", "-m", "cli", "engine", "start", "--foreground"]
+    ready, tell = os.pipe()
+    try:
+        with open(log, "ab", opener=_private) as written:
+            subprocess.Popen(
+                [*command, "--ready-fd", str(tell), *options, "--workspace", str(workspace.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=written,
+                start_new_session=True,
+                pass_fds=[tell],
+                cwd="/",
+                env=_environment(),
+            )
+        os.close(tell)
+        tell = -1
+        return _read(ready)
+    finally:
+        os.close(ready)
+        if tell >= 0:
+            os.close(tell)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _environment() -> dict[str, str]:
+    """The environment of a background engine: this one's, without what belongs to a terminal."""
+    gone = ("COLUMNS", "LINES", "TERM_PROGRAM", "WINDOWID")
+    return {name: value for name, value in os.environ.items() if name not in gone}
+
+
+def _read(ready: int) -> Mapping[str, Any]:
+    data = b""
+    until = time.monotonic() + START_WAIT_S
+    while not data.endswith(b"\n"):
+        readable, _, _ = select.select([ready], [], [], max(0.0, until - time.monotonic()))
+        piece = os.read(ready, 65536) if readable else b""
+        if not piece:
+            return {}
+        data += piece
+    found: Mapping[str, Any] = json.loads(data)
+    return found
+
+
+async def _reachable(state_dir: Path) -> OwnerInfo | None:
+    """Who owns the workspace, once it says where it listens. Raises WorkspaceOwned."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + SOCKET_WAIT_S
+    while True:
+        owner = read_owner(state_dir)
+        if owner is None or (owner.socket and Path(owner.socket).exists()):
+            return owner
+        if clock() > until:
+            raise WorkspaceOwned(
+                f"another engine owns this workspace and listens nowhere: {owner}",
+                hint="wait until it ends, or look on with `windlass runs watch`; `windlass engine take-over` ends an "
+                "owner that hangs",
+            )
+        await asyncio.sleep(0.05)

@@ -1,0 +1,220 @@
+"""The engine in the background, as processes: it outlives who started it, is refused twice, ends as it is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.engine.lease import read_owner
+from core.model.states import TaskState
+from core.model.views import OwnerInfo
+from tests.support.program import WAIT_S, Program, json_lines
+
+pytestmark = pytest.mark.xdist_group("background")
+
+MARKED = 'echo "{{ server.name }}" >> ran-{{ step.name }}'
+SLOW = f"""
+steps:
+  one: {{run: '{MARKED}; sleep 0.5'}}
+  two: {{run: '{MARKED}; sleep 0.5'}}
+  three: {{run: '{MARKED}'}}
+"""
+
+
+def owner_of(program: Program) -> OwnerInfo | None:
+    return read_owner(program.path / ".windlass")
+
+
+def gone(pid: int) -> None:
+    """Waits until a process is gone; a zombie that waits for its parent counts."""
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{pid} does not end")
+
+
+def free(program: Program) -> None:
+    """Waits until nobody owns the workspace: a killed process lets go when the last of its threads is gone."""
+    until = time.monotonic() + WAIT_S
+    while owner_of(program) is not None:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """A workspace whose servers run; whoever owns it at the end is ended."""
+    program = Program(tmp_path_factory.mktemp("background") / "lab", servers=("a", "b"))
+    program.batch(SLOW)
+    program.call("servers", "start")
+    try:
+        yield program
+    finally:
+        end(program)
+        program.call("servers", "stop")
+
+
+@pytest.fixture
+def program(running: Program) -> Iterator[Program]:
+    """The same, without an engine and without what earlier runs left."""
+    for server in running.servers:
+        for file in running.home(server).glob("ran-*"):
+            file.unlink()
+    yield running
+    end(running)
+
+
+def end(program: Program) -> None:
+    owner = owner_of(program)
+    if owner is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(owner.pid, signal.SIGKILL)
+        gone(owner.pid)
+        free(program)
+
+
+def newest(program: Program) -> int:
+    found = json_lines(program.call("runs", "list", "--json").stdout)
+    return int(found[0]["run"]) if found else 0
+
+
+def test_it_starts_once_serves_privately_and_stops(program: Program) -> None:
+    begun = time.monotonic()
+    assert "the engine runs" in program.call("engine", "start").stderr
+    assert time.monotonic() - begun < 60
+    owner = owner_of(program)
+    assert owner is not None and owner.background
+    assert os.getsid(owner.pid) == owner.pid, "it has a session of its own"
+    assert os.readlink(f"/proc/{owner.pid}/fd/0") == "/dev/null"
+    path = Path(owner.socket)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    log = program.path / ".windlass" / "logs" / "engine.log"
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert "it runs already" in program.call("engine", "start").stderr
+    refused = program.call("engine", "start", "--foreground", status=3)
+    assert f"pid {owner.pid}" in refused.stderr
+    status = program.call("engine", "status").stdout
+    assert "background:  yes" in status
+    told = json.loads(program.call("engine", "status", "--json").stdout)
+    assert (told["background"], told["socket"]) == (True, owner.socket)
+    assert "owns" in program.call("engine", "logs").stdout
+    assert "it ended after" in program.call("engine", "stop").stderr
+    assert owner_of(program) is None
+    assert not path.exists()
+    assert "no engine owns" in program.call("engine", "stop").stderr
+
+
+def test_what_it_cannot_open_is_told_by_whoever_starts_it(tmp_path: Path) -> None:
+    program = Program(tmp_path / "lab")
+    (program.path / "workspace.yaml").write_text("name: lab\nformat: 99\n")
+    done = program.call("engine", "start", status=2)
+    assert "newer" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_detached_run_outlives_the_command_and_is_attached_to(program: Program) -> None:
+    started = program.call("run", "work", "--detach")
+    number = int(started.stdout)
+    assert f"windlass -w {program.path} attach {number}" in started.stderr
+    attached = json_lines(program.call("attach", str(number), "--json", "--after", "0").stdout)
+    assert attached[-1]["type"] == "result" and attached[-1]["state"] == "done"
+    seqs = [one["seq"] for one in attached[:-1]]
+    assert seqs == sorted(set(seqs)), "no gap is made and nothing told twice"
+    stored = program.events(number)
+    assert len(seqs) == len(stored)
+    for server in program.servers:
+        for step in ("one", "two", "three"):
+            assert program.lines(server, f"ran-{step}") == [server]
+
+
+def test_other_commands_act_through_it(program: Program) -> None:
+    number = int(program.call("run", "work", "--detach").stdout)
+    program.until("one@a", TaskState.RUNNING, number)
+    program.call("runs", "pause", str(number), status=4)
+    program.call("runs", "resume", str(number))
+    events = program.events(number)
+    assert [one["to"] for one in events if one["type"] == "run.state"][-1] == "done"
+    assert all(program.lines(server, "ran-three") == [server] for server in program.servers)
+    owner = owner_of(program)
+    assert owner is not None and owner.background, "nobody else came to own the workspace"
+
+
+def test_a_command_that_follows_is_stopped_and_the_run_goes_on(program: Program) -> None:
+    program.call("engine", "start")
+    number = newest(program) + 1
+    with program.process("run", "work") as process:
+        program.until("one@a", TaskState.RUNNING, number)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130, told
+    assert "goes on in the background engine" in told and "runs cancel" in told
+    program.call("runs", "wait", str(number))
+    assert all(program.lines(server, "ran-three") == [server] for server in program.servers)
+
+
+def test_a_killed_engine_is_followed_by_the_next_and_nothing_runs_twice(program: Program) -> None:
+    number = int(program.call("run", "work", "--detach").stdout)
+    program.until("one@a", TaskState.RUNNING, number)
+    owner = owner_of(program)
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGKILL)
+    gone(owner.pid)
+    free(program)
+    assert json_lines(program.call("runs", "list", "--json").stdout)[0]["interrupted"]
+    program.call("engine", "start")
+    program.call("runs", "resume", str(number))
+    for server in program.servers:
+        for step in ("one", "two", "three"):
+            assert program.lines(server, f"ran-{step}") == [server]
+
+
+def test_a_signal_drains_and_the_run_is_resumed(program: Program) -> None:
+    number = int(program.call("run", "work", "--detach").stdout)
+    program.until("one@a", TaskState.RUNNING, number)
+    owner = owner_of(program)
+    assert owner is not None
+    os.kill(owner.pid, signal.SIGTERM)
+    gone(owner.pid)
+    states = program.states(number)
+    assert states["one@a"] == "done", "what was in flight has ended"
+    assert states["three@a"] == "waiting"
+    program.call("runs", "resume", str(number))
+    assert all(program.lines(server, "ran-one") == [server] for server in program.servers)
+
+
+def test_it_ends_when_it_has_nothing_to_do(program: Program) -> None:
+    program.call("engine", "start", "--idle", "1")
+    owner = owner_of(program)
+    assert owner is not None
+    gone(owner.pid)
+    free(program)
+    assert "nothing to do for 1 s" in program.call("engine", "logs").stdout
+
+
+def test_a_deep_workspace_has_its_socket_elsewhere(tmp_path: Path) -> None:
+    program = Program(tmp_path / ("deep" * 20) / "lab", servers=())
+    program.call("engine", "start")
+    try:
+        owner = owner_of(program)
+        assert owner is not None
+        path = Path(owner.socket)
+        assert not path.is_relative_to(program.path) and len(os.fsencode(path)) <= 107
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        program.call("engine", "stop")
+        assert not path.parent.exists()
+    finally:
+        end(program)
