@@ -38,9 +38,15 @@ FOLLOW_LOOK_S = 0.3
     metavar="SECONDS",
     help="End after so long with nothing to do.",
 )
+@click.option(
+    "--listen",
+    default="",
+    metavar="ADDRESS:PORT",
+    help="Serve its REST API over TCP as well, to who has a token.",
+)
 @click.option("--ready-fd", type=int, hidden=True, help="Where to say that it serves.")
 @workspace_option
-def start(foreground: bool, idle_s: float, ready_fd: int | None) -> Exit:
+def start(foreground: bool, idle_s: float, listen: str, ready_fd: int | None) -> Exit:
     """Start an engine that no terminal ends.
 
     It owns the workspace, executes its runs, and serves every other command and the interface, until it is stopped
@@ -48,8 +54,9 @@ def start(foreground: bool, idle_s: float, ready_fd: int | None) -> Exit:
     """
     folder = changed_folder()
     if foreground:
-        return perform(_be_engine(folder, idle_s, ready_fd))
-    return perform(_start(folder, ["--idle", f"{idle_s:g}"]))
+        return perform(_be_engine(folder, idle_s, listen, ready_fd))
+    options = ["--idle", f"{idle_s:g}", *(["--listen", listen] if listen else [])]
+    return perform(_start(folder, options))
 
 
 async def _start(folder: Path, options: list[str]) -> Exit:
@@ -68,7 +75,7 @@ async def _start(folder: Path, options: list[str]) -> Exit:
     return Exit.OK
 
 
-async def _be_engine(folder: Path, idle_s: float, ready_fd: int | None) -> Exit:
+async def _be_engine(folder: Path, idle_s: float, listen: str, ready_fd: int | None) -> Exit:
     from core.errors import WindlassError
 
     def tell(document: dict[str, object]) -> None:
@@ -79,7 +86,9 @@ async def _be_engine(folder: Path, idle_s: float, ready_fd: int | None) -> Exit:
             ready_fd = None
 
     try:
-        await host_engine(folder, idle_s=idle_s, ready=lambda: tell({"ready": {"pid": os.getpid()}}))
+        await host_engine(
+            folder, idle_s=idle_s, listen=listen, ready=lambda: tell({"ready": {"pid": os.getpid()}})
+        )
     except WindlassError as error:
         if ready_fd is not None:
             from daemon.problems import problem

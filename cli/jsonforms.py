@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from core.secrets.store import SecretInfo
     from core.workspace.folder import Workspace
     from core.workspace.registry import Entry as Registered
+    from daemon.tokens import Token
 
 Form = dict[str, Any]
 
@@ -320,6 +321,23 @@ def engine(info: WorkspaceInfo, process: str, runs: Sequence[int]) -> Form:
         "incarnation": info.incarnation,
         "last_seq": info.last_seq,
     }
+
+
+def token(found: Token, now: float) -> Form:
+    """A token, without what it is."""
+    return {
+        "type": "token",
+        "name": found.name,
+        "role": found.role.value,
+        "created": moment(found.created),
+        "expires": moment(found.expires),
+        "expired": found.expired(now),
+    }
+
+
+def token_made(name: str, role: str, made: str) -> Form:
+    """A token that was made; `token` is shown this once."""
+    return {"type": "token_made", "name": name, "role": role, "token": made}
 
 
 def take_over(owner: OwnerInfo, waited_s: float, runs: Sequence[int]) -> Form:

@@ -71,14 +71,16 @@ async def background(folder: Path, *, start: bool = False) -> EngineClient | Non
     return await reach(folder, actor=actor(), version=__version__)
 
 
-async def host_engine(folder: Path, *, idle_s: float, ready: Callable[[], None]) -> None:
-    """Is the background engine of a workspace, until it is asked to end or is idle."""
+async def host_engine(folder: Path, *, idle_s: float, listen: str, ready: Callable[[], None]) -> None:
+    """Is the background engine of a workspace, until it is asked to end or is idle; `listen` is ADDRESS:PORT or ""."""
     from core.workspace.folder import Workspace
     from daemon.host import host
     from daemon.log import write_log
+    from daemon.sockets import Address
 
+    address = Address.of(listen) if listen else None
     write_log(Workspace.open(folder).state_dir)
-    await host(folder, actor=actor(), version=__version__, idle_s=idle_s, ready=ready)
+    await host(folder, actor=actor(), version=__version__, idle_s=idle_s, ready=ready, listen=address)
 
 
 @asynccontextmanager

@@ -39,6 +39,7 @@ TABLE = {
     "engine": Lazy(
         "cli.engine:engine", "Start, stop and watch the engine; take over from one that hangs.", "Work"
     ),
+    "token": Lazy("cli.token:token", "Make, list and revoke tokens for the engine's REST API.", "More"),
     "workspace": Lazy(
         "cli.workspace:workspace", "Register, choose, export, import and trust workspaces.", "More"
     ),

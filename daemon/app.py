@@ -13,10 +13,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors import WindlassError
 from daemon.context import Refused, Served
+from daemon.guards import Guards
 from daemon.problems import MEDIA_TYPE, plain_problem, problem, status_of
 from daemon.routes import engine, events, runs, servers, tasks, workspace
 
@@ -24,19 +24,7 @@ API = "1"
 """The version of the API: rises when something goes that a client relies on."""
 
 PREFIX = f"/v{API}"
-
-
-class Counted:
-    """Counts requests, so that an engine that is spoken to does not end as idle."""
-
-    def __init__(self, app: ASGIApp, served: Served) -> None:
-        self._app = app
-        self._served = served
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        self._served.requests += 1
-        await self._app(scope, receive, send)
+RESOURCES = (engine, workspace, servers, runs, tasks, events)
 
 
 def make_app(served: Served) -> FastAPI:
@@ -50,8 +38,8 @@ def make_app(served: Served) -> FastAPI:
         redoc_url=None,
     )
     app.state.served = served
-    app.add_middleware(Counted, served=served)
-    for module in (engine, workspace, servers, runs, tasks, events):
+    app.add_middleware(Guards, served=served)
+    for module in RESOURCES:
         app.include_router(module.router, prefix=PREFIX)
     app.add_exception_handler(WindlassError, _failed)
     app.add_exception_handler(Refused, _refused)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,11 +21,11 @@ from core.engine.local import LocalEngine
 from core.engine.open import open_engine
 from core.model.states import RunState
 from core.workspace.folder import Workspace
-from daemon.access import Caller
 from daemon.context import Served
 from daemon.log import LOGGER
 from daemon.server import serving
-from daemon.sockets import bind, remove, socket_path
+from daemon.sockets import Address, bind, bind_tcp, remove, socket_path
+from daemon.tokens import Tokens
 
 LOOK_EVERY_S = 1.0
 
@@ -45,16 +46,17 @@ class Ending:
         self.drain.set()
 
 
-def nobody(token: str) -> Caller | None:
-    """No token is known."""
-    return None
-
-
 @asynccontextmanager
 async def served_engine(
-    folder: Path, *, actor: str, version: str, background: bool, ending: Ending
+    folder: Path,
+    *,
+    actor: str,
+    version: str,
+    background: bool,
+    ending: Ending,
+    listen: Address | None = None,
 ) -> AsyncIterator[tuple[Engine, Served]]:
-    """The engine of a workspace, owned by this process and served on its socket.
+    """The engine of a workspace, owned by this process and served on its socket, and over TCP at `listen`.
 
     Raises what `open_engine` raises, and WindlassError where it cannot listen.
     """
@@ -69,8 +71,14 @@ async def served_engine(
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(end)
-        served = Served(engine, version, nobody, lambda drains: ending.ask("it was asked to", drains=drains))
-        async with serving(served, [bind(path)]):
+        served = Served(
+            engine,
+            version,
+            Tokens(state_dir).authenticate,
+            lambda drains: ending.ask("it was asked to", drains=drains),
+        )
+        tcp = [bind_tcp(listen)] if listen is not None else []
+        async with serving(served, [bind(path), *tcp]):
             cast(LocalEngine, engine).announce(str(path), background=background, version=version)
             try:
                 yield engine, served
@@ -79,19 +87,30 @@ async def served_engine(
                 await end()
 
 
-async def host(folder: Path, *, actor: str, version: str, idle_s: float, ready: Callable[[], None]) -> None:
-    """Owns and serves a workspace until it is asked to end, or has been idle for that long."""
+async def host(
+    folder: Path,
+    *,
+    actor: str,
+    version: str,
+    idle_s: float,
+    ready: Callable[[], None],
+    listen: Address | None = None,
+) -> None:
+    """Owns and serves a workspace until it is asked to end, or has been idle for that long (never with `listen`)."""
     ending = Ending(asyncio.Event(), asyncio.Event())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.ask, signal.Signals(number).name)
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    async with served_engine(folder, actor=actor, version=version, background=True, ending=ending) as (
-        engine,
-        served,
-    ):
+    opening = served_engine(
+        folder, actor=actor, version=version, background=True, ending=ending, listen=listen
+    )
+    async with opening as (engine, served):
         LOGGER.info("the engine owns %s, version %s", folder, version)
+        if listen is not None:
+            LOGGER.info("it listens on %s", listen)
+            idle_s = math.inf
         for notice in (await engine.workspace()).notices:
             LOGGER.warning("%s", notice)
         ready()

@@ -8,13 +8,15 @@ at logout.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 import stat
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import WindlassError
+from core.errors import InputError, WindlassError
 from core.files import private_folder
 
 NAME = "engine.sock"
@@ -51,6 +53,42 @@ def bind(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return listening
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen over TCP."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, text: str) -> Address:
+        """From `127.0.0.1:7411` or `[::1]:7411`. Raises InputError."""
+        host, sign, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            sign = ""
+        if not sign or not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
+            raise InputError(f"{text!r} is not ADDRESS:PORT, such as 127.0.0.1:7411")
+        return cls(host, int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def bind_tcp(address: Address) -> socket.socket:
+    """A listening TCP socket. Raises WindlassError."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family)
+    except OSError as error:
+        raise WindlassError(
+            f"the engine cannot listen on {address}: {error.strerror or error}",
+            hint="name another port with --listen, or end what listens there",
+        ) from error
 
 
 def remove(path: Path) -> None:

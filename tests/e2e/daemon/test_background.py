@@ -6,11 +6,13 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from core.engine.lease import read_owner
@@ -142,7 +144,8 @@ def test_a_detached_run_outlives_the_command_and_is_attached_to(program: Program
 
 
 def test_other_commands_act_through_it(program: Program) -> None:
-    number = int(program.call("run", "work", "--detach").stdout)
+    program.batch(SLOW.replace("sleep 0.5", "sleep 4", 1), "slow")
+    number = int(program.call("run", "slow", "--detach").stdout)
     program.until("one@a", TaskState.RUNNING, number)
     program.call("runs", "pause", str(number), status=4)
     program.call("runs", "resume", str(number))
@@ -218,3 +221,29 @@ def test_a_deep_workspace_has_its_socket_elsewhere(tmp_path: Path) -> None:
         assert not path.parent.exists()
     finally:
         end(program)
+
+
+def test_a_token_lets_a_colleague_in_over_tcp_and_the_log_says_who(program: Program) -> None:
+    made = json.loads(program.call("token", "create", "ci", "--role", "operator", "--json").stdout)["token"]
+    looks = program.call("token", "create", "screen", "--expires", "1h").stdout.strip()
+    assert "ci" in program.call("token", "list").stdout and made not in program.call("token", "list").stdout
+    with socket.socket() as free_port:
+        free_port.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free_port.getsockname()[1]}"
+    program.call("engine", "start", "--listen", address)
+    with httpx.Client(base_url=f"http://{address}/v1", trust_env=False, timeout=WAIT_S) as client:
+        client.headers["authorization"] = f"Bearer {looks}"
+        request = {"plan": {"batch": "work"}, "actor": "somebody else"}
+        assert client.post("/runs", json=request).status_code == 403
+        client.headers["authorization"] = f"Bearer {made}"
+        started = client.post("/runs", json=request)
+        assert started.status_code == 201, started.text
+        number = started.json()["number"]
+        while not client.get(f"/runs/{number}/wait").json()["over"]:
+            pass
+        assert client.get(f"/runs/{number}").json()["state"] == "done"
+        program.call("token", "revoke", "ci")
+        assert client.get(f"/runs/{number}").status_code == 401
+    assert f"{number}" in program.call("runs", "list").stdout
+    (listed, *_) = json_lines(program.call("runs", "list", "--json").stdout)
+    assert listed["actor"] == "token ci"
