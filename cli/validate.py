@@ -57,7 +57,7 @@ async def _validate(batches: Sequence[str], environment: str, as_json: bool) -> 
                 faults,
                 environments=[environment]
                 if environment
-                else [known.name for known in info.environments] or [""],
+                else [known.name for known in info.environments if known.declared] or [""],
                 plan=servers is not None and not info.faults,
                 empty=servers == 0,
             )

@@ -22,6 +22,7 @@ from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
 from core.model.views import (
     AttemptInfo,
+    BatchChange,
     BatchInfo,
     Explanation,
     OutputPage,
@@ -122,6 +123,11 @@ class EngineClient:
     async def plan(self, request: PlanRequest) -> Plan:
         """See Engine.plan."""
         return await self._post(Plan, "/plans", codec.dump(PlanRequest, self._with_variables(request)))
+
+    async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:
+        """See Engine.batch_effects."""
+        body = {"file": file, "text": text, "environment": environment}
+        return await self._post(list[BatchChange], "/config/effects", body)
 
     # ------------------------------------------------------------ servers
 

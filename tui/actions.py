@@ -21,6 +21,20 @@ def why_not_owned(workspace: WorkspaceInfo | None) -> str:
     return f"another engine owns this workspace ({workspace.owner}): it can only be watched from here"
 
 
+def settings_change(before: WorkspaceInfo, now: WorkspaceInfo) -> str:
+    """What has become of a workspace's settings while it is open, in a sentence; "" where nothing matters."""
+    if now.faults and not before.faults:
+        return "workspace.yaml has become faulty: nothing new is planned before it is mended"
+    if now.read_only != before.read_only:
+        return (
+            "this workspace is read-only now" if now.read_only else "this workspace is not read-only any more"
+        )
+    sides = [
+        (info.protection, [(env.name, env.protection) for env in info.environments]) for info in (before, now)
+    ]
+    return "workspace.yaml says other environments or protection now" if sides[0] != sides[1] else ""
+
+
 def is_executing(run: RunInfo) -> bool:
     """True while an engine works on the run."""
     return run.state in {RunState.RUNNING, RunState.ROLLING_BACK} and not run.interrupted

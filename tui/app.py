@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -30,21 +31,24 @@ from core.model.views import RunInfo
 from themes.load import DEFAULT_THEME, ThemeData, load_themes
 from themes.signs import ascii_only as terminal_is_ascii
 from tui import words
-from tui.actions import is_executing
+from tui.actions import is_executing, settings_change
 from tui.bridge import INTERVAL_S, Changes, EngineChanged, EventBridge
 from tui.glyphs import glyphs
 from tui.look import Look, PlainScrollBarRender
 from tui.paint import Paint
-from tui.screens.base import Keyed, Live
+from tui.screens.base import Keyed, Live, Page
 from tui.screens.dashboard import Dashboard
 from tui.screens.sheets import DrainSheet, LeaveSheet
+from tui.screens.workspaces import WorkspacesSheet
 from tui.session import Session
-from tui.workspaces import OpenWorkspace
+from tui.workspaces import OpenWorkspace, WorkspaceRow
 
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
 EXIT_INTERNAL = 70
 TERMINAL_CHECK_S = 0.5
+SETTINGS_S = 2.0
+"""How often it is looked whether `workspace.yaml` says something else."""
 
 
 class WindlassApp(App[int]):
@@ -140,6 +144,7 @@ class WindlassApp(App[int]):
         await self.push_screen(dashboard)
         self.run_worker(self._follow(), group="bridge", exclusive=True)
         self.set_interval(TERMINAL_CHECK_S, self._check_terminal)
+        self.set_interval(SETTINGS_S, self._look_at_settings)
         if self._started_notice:
             dashboard.say(self._started_notice)
         if self._batch is not None:
@@ -157,6 +162,31 @@ class WindlassApp(App[int]):
             if isinstance(screen, Live):
                 screen.refresh_top()
                 screen.refresh_keys()
+
+    def _look_at_settings(self) -> None:
+        self.run_worker(self.read_settings(), group="settings", exclusive=True)
+
+    async def read_settings(self) -> None:
+        """What the workspace says of itself now; where that is another thing, the screens show it."""
+        before = self.session.workspace
+        if before is None or self.session.lost:
+            return
+        try:
+            now = await self.session.engine.workspace()
+        except WindlassError:
+            return  # the bridge tells
+        if dataclasses.replace(now, last_seq=before.last_seq, owner=before.owner) == before:
+            return
+        self.session.workspace = now
+        for screen in self.screen_stack:
+            if isinstance(screen, Keyed):
+                screen.refresh_keys()
+            if isinstance(screen, Page):
+                screen.refresh_top()
+        if isinstance(self.screen, Keyed):
+            told = settings_change(before, now)
+            if told:
+                self.screen.say(told)
 
     def _deliver(self, changes: Changes) -> None:
         for screen in self.screen_stack:
@@ -227,6 +257,16 @@ class WindlassApp(App[int]):
         self.next_workspace = message.path
         self.exit(EXIT_OK)
 
+    def action_workspaces(self) -> None:
+        """Lists the registered workspaces, to go on with another one."""
+
+        def chosen(row: WorkspaceRow | None) -> None:
+            if row is not None:
+                self.post_message(OpenWorkspace(row.path))
+
+        here = self.session.workspace
+        self.push_screen(WorkspacesSheet(self.session, Path(here.path if here else "")), chosen)
+
     def _drain(self, going: list[RunInfo]) -> None:
         self._leaving = True
         self.farewell = [
@@ -263,6 +303,9 @@ class WindlassApp(App[int]):
                     yield SystemCommand(
                         f"{label.capitalize()} ({keys})", binding.tooltip, self._runs(screen, binding.action)
                     )
+        if not isinstance(screen, WorkspacesSheet | Dashboard):  # which have a key for it
+            told = "The registered workspaces; open another one"
+            yield SystemCommand("Workspaces", told, self.action_workspaces)
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
 
     @staticmethod

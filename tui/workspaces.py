@@ -1,21 +1,44 @@
-"""The registered workspaces as the interface lists them. `read` opens files: call it off the interface's thread."""
+"""The registered workspaces as the interface lists them: what their settings say, and what their runs need.
+
+`read` opens files: call it off the interface's thread. `activity` asks the database of one, in bounded time, and
+changes nothing there.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
 from textual.message import Message
 
-from core.errors import InputError
+from core.engine.open import open_reader
+from core.errors import InputError, WindlassError
 from core.workspace import registry
 from core.workspace.folder import Workspace
 from core.workspace.settings import Protection
+from tui.overview import overview
+
+READ_S = 3.0
+"""How long one database may take to answer."""
+MOST_RUNS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the database of one workspace says. `needs` counts the runs that wait for a person; `last` is when something
+    happened last, in seconds of wall time, 0.0 for never; `trouble` is why neither is known.
+    """
+
+    needs: int = 0
+    last: float = 0.0
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceRow:
-    """One registered workspace. `trouble` is why it cannot be opened; "" when it can.
+    """One registered workspace. `trouble` is why it cannot be opened; "" when it can. `activity` is None until it
+    was asked for.
 
     `production` says where it is in production: "" for nowhere, "all" for the whole, else names of environments.
     """
@@ -24,9 +47,11 @@ class WorkspaceRow:
     path: Path
     in_use: bool = False
     here: bool = False
+    environments: tuple[str, ...] = ()
     production: str = ""
     read_only: bool = False
     trouble: str = ""
+    activity: Activity | None = None
 
     @property
     def state(self) -> str:
@@ -62,7 +87,26 @@ def _row(entry: registry.Entry, here: Path) -> WorkspaceRow:
         return WorkspaceRow(entry.name, entry.path, entry.active, is_here, trouble=trouble)
     guarded = [each.name for each in found.environments if each.protection is Protection.PRODUCTION]
     production = "all" if found.protection is Protection.PRODUCTION else ", ".join(guarded)
-    return WorkspaceRow(entry.name, entry.path, entry.active, is_here, production, found.read_only)
+    names = tuple(each.name for each in found.known_environments())
+    return WorkspaceRow(entry.name, entry.path, entry.active, is_here, names, production, found.read_only)
+
+
+async def activity(path: Path) -> Activity:
+    """Asks the database of one workspace, as any other reader does; it may be owned by an engine meanwhile."""
+    try:
+        async with asyncio.timeout(READ_S):
+            engine = await open_reader(path)
+            try:
+                runs = await engine.runs(limit=MOST_RUNS)
+                seq = (await engine.workspace()).last_seq
+                newest = await engine.events(max(0, seq - 1), limit=1)
+            finally:
+                await engine.close()
+    except TimeoutError:
+        return Activity(trouble=f"its database gave no answer within {READ_S:.0f} s")
+    except WindlassError as error:
+        return Activity(trouble=error.message)
+    return Activity(len(overview(runs).needs), newest[-1].time if newest else 0.0)
 
 
 class OpenWorkspace(Message):

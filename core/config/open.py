@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,12 @@ def open_config(
     *,
     servers: Callable[[], Mapping[str, Mapping[str, Any]]] = no_servers,
     secret: Callable[[str], str] = secret_marker,
+    now: datetime | None = None,
 ) -> Resolver:
     """The configuration of one environment with the facts of one run. Raises InputError with every fault.
 
-    An environment that the workspace declares and that has no file says nothing.
+    An environment that the workspace declares and that has no file says nothing. `now` is the moment of the run, by
+    default this one.
     """
     if given.environment and workspace.environment(given.environment).name not in environment_names(
         workspace.path
@@ -54,6 +57,7 @@ def open_config(
         given = replace(given, environment="")
     facts = Facts(
         workspace.name,
+        now=now or datetime.now(UTC),
         environ=given.environ,
         allowed=frozenset(workspace.allow_env),
         servers=servers,

@@ -63,6 +63,15 @@ def schema_faults(resolver: Resolver, workspace: FilePath) -> list[Fault]:
     return sorted(set(found), key=lambda fault: (fault.file, fault.line, fault.column, fault.message))
 
 
+def schema_data(workspace: FilePath) -> dict[str, Any]:
+    """The schema as plain data, {} where there is none that can be read."""
+    try:
+        document = _document(workspace)
+    except InputError:
+        return {}
+    return {} if document is None else dict(document.data())
+
+
 def _document(workspace: FilePath) -> Document | None:
     file = workspace / SCHEMA
     if not file.resolve().is_relative_to(workspace.resolve()):

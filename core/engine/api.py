@@ -24,6 +24,7 @@ from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
 from core.model.views import (
     AttemptInfo,
+    BatchChange,
     BatchInfo,
     Explanation,
     OutputPage,
@@ -108,6 +109,14 @@ class Engine(Protocol):
 
     async def plan(self, request: PlanRequest) -> Plan:
         """What a run would do; no side effect. Raises InputError with every fault."""
+        ...
+
+    async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:
+        """What the saved batches would do otherwise if `text` stood in a file of the configuration.
+
+        Batches that nothing changes for are left out. Nothing is written. Raises InputError where the servers are not
+        known or the environment is not.
+        """
         ...
 
     # ------------------------------------------------------------ servers

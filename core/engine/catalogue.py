@@ -22,7 +22,7 @@ from core.engine.reach import may_name_programs, ssh_settings
 from core.errors import Fault, InputError, NotFound, NotPossible, ServersUnreachable
 from core.files import private_folder
 from core.inventory import Inventory
-from core.model.views import BatchInfo, ParamInfo, ServerInfo
+from core.model.views import BatchChange, BatchInfo, ParamInfo, ServerInfo
 from core.workspace.folder import Workspace
 from providers.base import Server
 
@@ -190,6 +190,23 @@ class Catalogue:
             given = replace(given, environ=request.variables)
         known = {server.name: server_data(server, users.get(server.name, "")) for server in servers}
         return open_config(self._workspace, given, servers=lambda: known)
+
+    async def effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:
+        """What each saved batch would do otherwise with another text of a configuration file."""
+        from core.engine.effects import batch_changes
+
+        workspace = self._workspace
+        known = workspace.environment(environment).name
+        servers = await self.server_list()
+        users, _ = await asyncio.to_thread(_reached, servers, workspace)
+        return await asyncio.to_thread(
+            batch_changes, workspace, self.blobs, servers, users, file, text, known
+        )
+
+    def follow(self, workspace: Workspace) -> None:
+        """Goes on with what `workspace.yaml` says now."""
+        self._workspace = workspace
+        self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path, workspace.allow_paths)
 
     async def moved(self, servers: Mapping[str, Server]) -> dict[str, Server]:
         """Servers of a snapshot whose provider now says another address, port or host key."""

@@ -1,8 +1,9 @@
 """What a protected environment and a read-only workspace ask for; faces only pass on what a person typed.
 
 In an environment with `protection: production` the name WORKSPACE/ENVIRONMENT must be given for a run with a
-step that cannot be undone, for the first run of a batch text there, and for a rollback. A run keeps the
-protection that it was started under: taking it out of `workspace.yaml` later does not open its rollback.
+step that cannot be undone, for the first run of a batch text there, and for a rollback, and before
+a file of the configuration that runs there use is edited. A run keeps the protection that it was started under:
+taking it out of `workspace.yaml` later does not open its rollback.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from core.workspace.settings import Protection
 
 PRODUCTION = Protection.PRODUCTION.value
 SHOWN_STEPS = 3
+ENVIRONMENTS = "config/environments"
+"""Where the files of environments lie; the configuration itself is loaded only where it is used."""
 
 
 def protect(workspace: Workspace, plan: Plan, *, first: bool) -> Plan:
@@ -67,6 +70,31 @@ def check_changeable(workspace: Workspace) -> None:
             f"the workspace {workspace.name} is read-only: nothing was changed",
             hint=f"{workspace.settings_file} says `read_only: true`; runs can be paused and cancelled all the same",
         )
+
+
+def name_for_edit(workspace: Workspace, file: str) -> str:
+    """What must be typed before a file of the configuration is changed; "" where nothing must be.
+
+    The file of an environment asks where that is protected. What all environments share is used in the protected ones
+    too: it asks for the first of them.
+    """
+    folder, _, name = file.rpartition("/")
+    if folder == ENVIRONMENTS:
+        names = [name.removesuffix(".yaml")]
+    else:
+        names = [known.name for known in workspace.known_environments()] or [""]
+    for environment in names:
+        if workspace.protection_of(environment) is Protection.PRODUCTION:
+            return workspace.typed_name(environment)
+    return ""
+
+
+def check_edit(workspace: Workspace, file: str, typed: str) -> None:
+    """Raises ReadOnlyWorkspace, and ConfirmationNeeded where an edit asks for a name and it was not given."""
+    check_changeable(workspace)
+    name = name_for_edit(workspace, file)
+    if name:
+        _check(f"an edit of {file}", name, typed, "runs in production use it")
 
 
 def check_sound(workspace: Workspace) -> None:

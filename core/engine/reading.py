@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
+from core.engine.present import PresentWorkspace
 from core.engine.protection import check_changeable, check_sound, name_for_rollback, protect
 from core.errors import CursorGone, Fault, InputError, NotFound, WindlassError, WorkspaceOwned
 from core.model.events import Event
@@ -20,6 +21,7 @@ from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
 from core.model.views import (
     AttemptInfo,
+    BatchChange,
     BatchInfo,
     EnvironmentInfo,
     Explanation,
@@ -53,19 +55,30 @@ class ReadingEngine:
     def __init__(
         self, workspace: Workspace, reader: StoreReader, owner: Callable[[], OwnerInfo | None]
     ) -> None:
-        self._workspace = workspace
+        self._present = PresentWorkspace(workspace, self._settings_changed)
         self._reader = reader
         self._owner = owner
         self._catalogue: Catalogue | None = None
+
+    @property
+    def _workspace(self) -> Workspace:
+        """The workspace by its settings as they are now."""
+        return self._present.now()
+
+    def _settings_changed(self, workspace: Workspace) -> None:
+        if self._catalogue is not None:
+            self._catalogue.follow(workspace)
 
     # ------------------------------------------------------------ what is there
 
     async def workspace(self) -> WorkspaceInfo:
         """See Engine.workspace."""
+        workspace = self._workspace
+        declared = workspace.environments
         return WorkspaceInfo(
-            path=str(self._workspace.path),
-            name=self._workspace.name,
-            description=self._workspace.description,
+            path=str(workspace.path),
+            name=workspace.name,
+            description=workspace.description,
             owned=self.owned,
             owner=self._owner(),
             last_seq=await self._reader.last_seq(),
@@ -75,13 +88,14 @@ class ReadingEngine:
             environments=tuple(
                 EnvironmentInfo(
                     environment.name,
-                    self._workspace.protection_of(environment.name).value,
+                    workspace.protection_of(environment.name).value,
                     environment.description,
+                    declared=environment in declared,
                 )
-                for environment in self._workspace.environments
+                for environment in workspace.known_environments()
             ),
-            protection=self._workspace.protection.value,
-            read_only=self._workspace.read_only,
+            protection=workspace.protection.value,
+            read_only=workspace.read_only,
         )
 
     def _faults(self) -> tuple[Fault, ...]:
@@ -121,6 +135,11 @@ class ReadingEngine:
     async def batches(self) -> Sequence[BatchInfo]:
         """See Engine.batches."""
         return await (await self.catalogue()).batch_infos()
+
+    async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:
+        """See Engine.batch_effects."""
+        check_sound(self._workspace)
+        return await (await self.catalogue()).effects(file, text, environment)
 
     async def plan(self, request: PlanRequest) -> Plan:
         """See Engine.plan."""

@@ -65,11 +65,15 @@ class WorkspaceInfo:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentInfo:
-    """An environment that the workspace declares; `protection` is "none" or "production"."""
+    """An environment of the workspace; `protection` is "none" or "production".
+
+    One that is not `declared` has only a file of the configuration: a run must name it.
+    """
 
     name: str
     protection: str
     description: str = ""
+    declared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,45 @@ class BatchInfo:
     steps: int
     params: tuple[ParamInfo, ...] = ()
     faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One thing of a task that would be another: its command, a variable of its environment, a path.
+
+    `before` and `after` are what is handed over; both are "" where that is not known before the run, and `why` says
+    so.
+    """
+
+    field: str
+    before: str
+    after: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChange:
+    """One task of a saved batch that would do something else."""
+
+    step: str
+    server: str
+    fields: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchChange:
+    """What a change of the configuration means for one saved batch.
+
+    `tasks` are at most some hundred of the `count` that change. `untold` says why it is not known what changes, ""
+    where it is; `broken` and `mended` say that the batch can be planned only before, or only after.
+    """
+
+    batch: str
+    tasks: tuple[TaskChange, ...] = ()
+    count: int = 0
+    untold: str = ""
+    broken: str = ""
+    mended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

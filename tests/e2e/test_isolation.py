@@ -78,6 +78,7 @@ def inodes(folder: Path) -> set[tuple[int, int]]:
     return {(path.stat().st_dev, path.stat().st_ino) for path in folder.rglob("*")}
 
 
+@pytest.mark.long
 def test_a_demo_run_writes_nowhere_else(machine: Machine) -> None:
     installed = tree(machine.installed)
     for name in ("one", "two"):

@@ -20,6 +20,7 @@ from core.model.ids import TaskKey
 from core.model.states import Asked, Decision, RunState, Stream, TaskState, UndoState
 from core.model.views import (
     AttemptInfo,
+    BatchChange,
     BatchInfo,
     Explanation,
     OutputChunk,
@@ -92,6 +93,7 @@ class ScriptedEngine:
         self.server_list: list[ServerInfo] = []
         self.servers_error: WindlassError | None = None
         self.batch_list: list[BatchInfo] = []
+        self.effects: list[BatchChange] = []
         self.plans: dict[str, Plan | WindlassError] = {}
         self.run_list: dict[int, StoredRun] = {}
         self.outputs: dict[tuple[int, TaskKey], list[OutputChunk]] = {}
@@ -146,6 +148,10 @@ class ScriptedEngine:
     async def workspace(self) -> WorkspaceInfo:
         self.reads["workspace"] += 1
         return self.info
+
+    async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:
+        self.reads["batch_effects"] += 1
+        return self.effects
 
     async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
         self.reads["servers"] += 1

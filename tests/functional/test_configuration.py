@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.functional.steps import notices, press, screen_text, settle, until
 from tui.app import WindlassApp
 from tui.screens.config_edit import ConfigEditSheet
 from tui.screens.configuration import ConfigurationScreen
-from tui.screens.sheets import ConfirmSheet
+from tui.screens.sheets import NameSheet
 
 BASE = """\
 # What all environments share.
@@ -259,6 +260,14 @@ async def test_servers_that_cannot_be_told(opened: Workspace, folder: Path) -> N
         assert "! fault" in screen_text(app) and "the list is broken" in screen_text(app)
 
 
+async def name_it(pilot: Any, app: Any) -> None:
+    """Types the name that an edit of what production uses asks for."""
+    await until(pilot, lambda: isinstance(app.screen, NameSheet))
+    assert "lab/prod" in screen_text(app)
+    app.screen.query_one("#typed").value = "lab/prod"
+    await press(pilot, "enter")
+
+
 async def test_an_edit_is_shown_saved_and_taken_back(opened: Workspace, folder: Path) -> None:
     prod = folder / "config" / "environments" / "prod.yaml"
     app = opened()
@@ -272,14 +281,14 @@ async def test_an_edit_is_shown_saved_and_taken_back(opened: Workspace, folder: 
         assert "http://shop.example:443/  becomes  http://shop.example:4431/" in text
         assert prod.read_text() == PROD
         await press(pilot, "s")
+        await name_it(pilot, app)
         await until(pilot, lambda: isinstance(app.screen, ConfigurationScreen))
         await settle(pilot)
         assert prod.read_text() == PROD.replace("443", "4431")
         assert notices(app)[-1] == "edit 1: web.port in config/environments/prod.yaml; u takes it back"
         assert app.screen.table.chosen.value == "4431"
         await press(pilot, "u")
-        assert isinstance(app.screen, ConfirmSheet)
-        await press(pilot, "y")
+        await name_it(pilot, app)
         await until(pilot, lambda: prod.read_text() == PROD)
         await until(pilot, lambda: app.screen.table.chosen.value == "443")
         await press(pilot, "u")
@@ -296,6 +305,7 @@ async def test_an_edit_of_the_workspaces_file_keeps_its_comments(opened: Workspa
         await press(pilot, "2", "enter")
         assert "no value changes in prod" in screen_text(app)
         await press(pilot, "s")
+        await name_it(pilot, app)
         await until(pilot, lambda: isinstance(app.screen, ConfigurationScreen))
         expected = BASE.replace("web.example ", "web.example2 ")
         assert (folder / "config" / "base.yaml").read_text().split() == expected.split()
@@ -317,6 +327,7 @@ async def test_a_file_that_changed_meanwhile_is_not_overwritten(opened: Workspac
         await press(pilot, "c", *PORT, "e", "1", "enter")
         prod.write_text(PROD + "other: 1\n")
         await press(pilot, "s")
+        await name_it(pilot, app)
         await until(pilot, lambda: "has changed since it was looked at" in screen_text(app))
         assert prod.read_text() == PROD + "other: 1\n"
 

@@ -46,6 +46,7 @@ KEY_NAMES = {
     "question_mark": "?",
     "slash": "/",
     "space": "space",
+    "@": "space",  # how terminals tell ctrl+space
     "pagedown": "pgdn",
     "pageup": "pgup",
 }
@@ -340,6 +341,8 @@ class Page(Keyed[Result], Generic[Result]):
         elif workspace is not None and not workspace.owned:
             right.append((style.text(f"READ-ONLY: {workspace.owner} owns it  "), "bold warning"))
         else:
+            if workspace is not None and workspace.read_only:
+                right.append(("READ-ONLY  ", "bold warning"))
             right.append(("live  ", "success"))
         right.append((words.clock(style.clock()), "muted"))
         self.query_one("#top", SpanLine).show(left, right)

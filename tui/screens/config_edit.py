@@ -1,4 +1,4 @@
-"""Changing one value of the configuration: typed, looked at by what it comes to, then saved."""
+"""Changing one value of the configuration: typed into a layer; what it comes to is looked at before it is saved."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ from textual.widgets import Input, Static
 from core.config.files import Change
 from core.config.tree import Layer
 from core.errors import InputError, WindlassError
-from tui import configuration, words
-from tui.config_text import preview_lines
-from tui.configuration import ConfigRow, Preview, Reading, Servers
+from tui import edits, words
+from tui.configuration import ConfigRow, Reading, Servers
+from tui.edits import FileChanged, Preview
 from tui.look import look
 from tui.paint import Span, Spans
 from tui.screens.base import Sheet
+from tui.screens.config_preview import ConfigPreviewSheet
 from tui.screens.sheets import fault_lines
 from tui.session import Session
 from tui.widgets.line import SpanLine
-
-LOOK_FIRST = "enter in the field shows what would change: that comes first"
 
 
 class ConfigEditSheet(Sheet[Change]):
     """Ends with the edit that was saved, or None. Nothing is written before its effect was shown."""
 
-    FOOTER = ("save", "field", "layer", "close")
+    FOOTER = ("field", "layer", "close")
     BINDINGS = [
-        Binding("s", "save", "save", id="config-edit.save", tooltip="Write what is shown to the file"),
         Binding("e", "field", "edit on", id="config-edit.field", tooltip="Back to the field"),
         Binding(
             "ctrl+l", "layer", "layer", id="config-edit.layer",
@@ -63,8 +61,6 @@ class ConfigEditSheet(Sheet[Change]):
         self._layer: Layer = own or (Layer.ENVIRONMENT if reading.environment else Layer.WORKSPACE)
         self._present = ""
         """What the field was filled with."""
-        self._preview: Preview | None = None
-        self._saving = False
         self.looked = asyncio.Event()
         """Set while no effect is being worked out."""
 
@@ -91,7 +87,7 @@ class ConfigEditSheet(Sheet[Change]):
         """The present text of the chosen layer, where nothing was typed yet."""
         before, self._present = (
             self._present,
-            configuration.text_in_layer(self._reading, self._row, self._layer),
+            edits.text_in_layer(self._reading, self._row, self._layer),
         )
         if self._field.value == before:
             self._field.value = self._present
@@ -112,8 +108,7 @@ class ConfigEditSheet(Sheet[Change]):
         return "config/base.yaml"
 
     def _forget(self) -> None:
-        """What was looked at is not what stands in the field any more."""
-        self._preview = None
+        """What is told below the field belongs to what was typed before."""
         lines: list[Spans] = [
             [("The value is read as YAML: ", "muted"), ("8080", ""), (" is a number, ", "muted"), ('"8080"', ""),
              (" text.", "muted")],
@@ -141,10 +136,9 @@ class ConfigEditSheet(Sheet[Change]):
 
     async def _look(self) -> None:
         typed, layer = self._field.value, self._layer
-        style = look(self)
         try:
             seen = await asyncio.to_thread(
-                configuration.preview,
+                edits.value_edit,
                 self._folder,
                 self._reading.environment,
                 layer,
@@ -155,15 +149,24 @@ class ConfigEditSheet(Sheet[Change]):
         except WindlassError as error:
             self._show_refusal(error)
         else:
-            if (typed, layer) != (self._field.value, self._layer):
-                self.looked.set()
-                return
-            self.set_text("#effect-text", preview_lines(seen, self._reading.environment, style.text))
-            if seen.before != seen.after:
-                self._preview = seen
-                self.query_one("#effect").focus()
+            if (typed, layer) == (self._field.value, self._layer):
+                self._forget()
+                if seen.before == seen.after:
+                    self.set_text("#effect-text", [[(look(self).text(seen.stopped), "muted")]])
+                else:
+                    self._offer(seen)
         self.looked.set()
         self.refresh_keys()
+
+    def _offer(self, seen: Preview) -> None:
+        def ended(result: Change | FileChanged | None) -> None:
+            if isinstance(result, FileChanged):
+                self._show_refusal(result)
+            elif result is not None:
+                self.dismiss(result)
+
+        keep = edits.kept_edits(self._reading)
+        self.app.push_screen(ConfigPreviewSheet(self.session, self._folder, seen, keep), ended)
 
     def _show_refusal(self, error: WindlassError) -> None:
         clean = look(self).text
@@ -193,8 +196,6 @@ class ConfigEditSheet(Sheet[Change]):
     def reason(self, action: str) -> str:
         if action == "layer" and not self._reading.environment:
             return "no environment is chosen: v on the screen below chooses one"
-        if action == "save":
-            return "" if self._preview is not None else LOOK_FIRST
         return ""
 
     def action_field(self) -> None:
@@ -210,25 +211,3 @@ class ConfigEditSheet(Sheet[Change]):
     def action_close(self) -> None:
         """Leaves at once, also from the field: nothing was written."""
         self.dismiss(None)
-
-    def action_save(self) -> None:
-        if not self.allowed("save") or self._preview is None or self._saving:
-            return
-        self._saving = True
-        seen = self._preview
-
-        async def save() -> None:
-            keep = configuration.kept_edits(self._reading)
-            try:
-                change = await asyncio.to_thread(
-                    configuration.save, self._folder, seen, self.session.actor, keep
-                )
-            except WindlassError as error:
-                self._saving = False
-                self._preview = None
-                self._show_refusal(error)
-                self.refresh_keys()
-                return
-            self.dismiss(change)
-
-        self.undertake(save, "save")

@@ -17,10 +17,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from core.config.files import Change
+from core.config.load import BASE, ENVIRONMENTS
 from core.config.tree import Layer
 from core.engine.contexts import servers_data
 from core.errors import InputError, WindlassError
-from tui import configuration, words
+from tui import configuration, edits, words
 from tui.bridge import Changes
 from tui.config_text import diff_lines
 from tui.configuration import ConfigRow, Reading
@@ -28,7 +29,7 @@ from tui.look import look
 from tui.paint import Span, Spans
 from tui.screens.base import Live
 from tui.screens.config_edit import ConfigEditSheet
-from tui.screens.sheets import ConfirmSheet, fault_lines
+from tui.screens.sheets import ConfirmSheet, NameSheet, fault_lines
 from tui.session import Session
 from tui.widgets.line import SpanLine
 from tui.widgets.table import Column, VirtualTable
@@ -45,9 +46,13 @@ READ_ONLY = "this workspace is read-only: its configuration is not changed from 
 class ConfigurationScreen(Live[None]):
     """Begins with the environment that the process names, else with none."""
 
-    FOOTER = ("edit", "find", "environment", "undo", "open", "back")
+    FOOTER = ("edit", "edit_file", "find", "environment", "undo", "back", "open")
     BINDINGS = [
         Binding("e", "edit", "edit", id="config.edit", tooltip="Change the chosen value in a file"),
+        Binding(
+            "E", "edit_file", "file", id="config.edit-file",
+            tooltip="The whole file that the chosen value is written in, in an editor",
+        ),
         Binding("slash", "find", "find", id="config.find", tooltip="Filter by path or value"),
         Binding(
             "v", "environment", "environment", id="config.environment",
@@ -249,7 +254,7 @@ class ConfigurationScreen(Live[None]):
 
     def footer(self) -> Sequence[str]:
         if self._reading is not None and self._reading.resolver is None:
-            return ("read_again", "environment", "undo", "back")
+            return ("edit_file", "read_again", "environment", "undo", "back")
         return self.FOOTER
 
     def label(self, action: str) -> str:
@@ -257,7 +262,7 @@ class ConfigurationScreen(Live[None]):
 
     def reason(self, action: str) -> str:
         reading = self._reading
-        if action in {"edit", "undo"}:
+        if action in {"edit", "edit_file", "undo"}:
             if reading is None or reading.environment != self._wanted:
                 return "the configuration is being read"
             if reading.read_only:
@@ -332,6 +337,39 @@ class ConfigurationScreen(Live[None]):
         sheet = ConfigEditSheet(self.session, self._folder, reading, row, self._servers())
         self.app.push_screen(sheet, edited)
 
+    def _file(self) -> tuple[str, int, int]:
+        """The file of the chosen value, with its line and column; else that of the environment, or what all share."""
+        reading, row = self._reading, self.table.chosen
+        assert reading is not None
+        own = (
+            f"{ENVIRONMENTS}/{reading.environment}.yaml"
+            if reading.environment in reading.environments
+            else BASE
+        )
+        if (
+            row is not None
+            and row.layer in {Layer.WORKSPACE, Layer.ENVIRONMENT}
+            and reading.config is not None
+        ):
+            entry = reading.config.find(row.path)
+            file = BASE if row.layer is Layer.WORKSPACE else own
+            return (file, entry.origin.line, entry.origin.column) if entry else (file, 1, 1)
+        faulty = next((each for each in reading.faults if each.file in {BASE, own}), None)
+        return (
+            (faulty.file, max(1, faulty.line), max(1, faulty.column)) if faulty is not None else (own, 1, 1)
+        )
+
+    def action_edit_file(self) -> None:
+        reading = self._reading
+        if not self.allowed("edit_file") or reading is None:
+            return
+        from tui.screens.config_file import ConfigFileScreen
+
+        file, *place = self._file()
+        servers = self._servers()
+        screen = ConfigFileScreen(self.session, self._folder, reading, file, servers, place)
+        self.app.push_screen(screen, lambda _: self.action_read_again())
+
     def action_undo(self) -> None:
         reading = self._reading
         if not self.allowed("undo") or reading is None or reading.undoable is None:
@@ -343,25 +381,32 @@ class ConfigurationScreen(Live[None]):
             [(clean(f"{change.action} {change.path}"), "bold"), (clean(f" in {change.file}"), "")],
             [(clean(f"{when} by {change.actor}"), "muted")],
             [],
-            *diff_lines(configuration.diff_back(change), clean),
+            *diff_lines(edits.diff_back(change), clean),
         ]
 
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.perform(
-                    asyncio.to_thread(
-                        configuration.take_back,
-                        self._folder,
-                        change.number,
-                        self.session.actor,
-                        configuration.kept_edits(reading),
-                    ),
-                    f"edit {change.number} was taken back",
-                    self.action_read_again,
-                )
+        def take_back(typed: str) -> None:
+            self.perform(
+                asyncio.to_thread(
+                    edits.take_back,
+                    self._folder,
+                    change.number,
+                    self.session.actor,
+                    edits.kept_edits(reading),
+                    typed,
+                ),
+                f"edit {change.number} was taken back",
+                self.action_read_again,
+            )
 
         title = f"Take edit {change.number} back?"
-        self.app.push_screen(ConfirmSheet(self.session, title, lines, yes="take it back"), answered)
+        name = reading.confirm_undo
+        if name:
+            self.app.push_screen(
+                NameSheet(self.session, title, lines, name), lambda typed: take_back(typed) if typed else None
+            )
+            return
+        sheet = ConfirmSheet(self.session, title, lines, yes="take it back")
+        self.app.push_screen(sheet, lambda yes: take_back("") if yes else None)
 
 
 def _first_steps() -> list[Spans]:

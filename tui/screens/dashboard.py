@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -23,9 +22,7 @@ from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
 from tui.screens.sheets import FaultsSheet
 from tui.screens.start import StartSheet
-from tui.screens.workspaces import WorkspacesSheet
 from tui.widgets.table import Column, VirtualTable
-from tui.workspaces import OpenWorkspace, WorkspaceRow
 
 PANELS = ("needs", "running", "recent", "batches", "servers")
 
@@ -49,7 +46,7 @@ class Dashboard(Live[None]):
         ),
         Binding(
             "w",
-            "workspaces",
+            "app.workspaces",
             "workspace",
             id="dashboard.workspaces",
             tooltip="The registered workspaces; open another one",
@@ -250,7 +247,7 @@ class Dashboard(Live[None]):
         if self._stopped:
             keys.append("start_servers")
         quiet = len(keys) == 3  # nothing that is to be done now needs the room
-        return [*keys, "configuration", *(["workspaces"] if quiet else []), "app.leave"]
+        return [*keys, "configuration", *(["app.workspaces"] if quiet else []), "app.leave"]
 
     def reason(self, action: str) -> str:
         if action == "open":
@@ -298,14 +295,6 @@ class Dashboard(Live[None]):
         from tui.screens.configuration import ConfigurationScreen
 
         self.app.push_screen(ConfigurationScreen(self.session))
-
-    def action_workspaces(self) -> None:
-        def chosen(row: WorkspaceRow | None) -> None:
-            if row is not None:
-                self.post_message(OpenWorkspace(row.path))
-
-        here = self.session.workspace
-        self.app.push_screen(WorkspacesSheet(self.session, Path(here.path if here else "")), chosen)
 
     def action_resume(self) -> None:
         run = self._chosen_run()

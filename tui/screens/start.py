@@ -195,10 +195,18 @@ class StartSheet(Sheet[int]):
             _field("limit", "limit-selector", "", "every server", "a selector, like group:web")
         )
         workspace = self.session.workspace
-        if workspace is not None and len(workspace.environments) > 1:
-            names = " | ".join(look(self).text(known.name) for known in workspace.environments)
+        known = workspace.environments if workspace is not None else ()
+        declared = [each.name for each in known if each.declared]
+        if len(known) > 1 or (known and not declared):
+            names = look(self).text(" | ".join(each.name for each in known if each.declared))
+            others = look(self).text(", ".join(each.name for each in known if not each.declared))
+            if others:  # in workspace.yaml it could have a protection of its own
+                names += f"{'; ' if names else ''}not declared: {others}"
             usual = os.environ.get("WINDLASS_ENVIRONMENT", "")
-            rows_of_fields.insert(0, _field("environment", ENVIRONMENT, usual, "must be given", names))
+            hint = (
+                "must be given" if len(declared) > 1 else f"else {declared[0]}" if declared else "else none"
+            )
+            rows_of_fields.insert(0, _field("environment", ENVIRONMENT, usual, hint, names))
         if workspace is not None and "production" in {
             workspace.protection,
             *(known.protection for known in workspace.environments),

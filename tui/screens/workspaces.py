@@ -1,8 +1,9 @@
-"""The registered workspaces, and going to another one."""
+"""The registered workspaces, which of them need someone, and going to another one."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -11,13 +12,16 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from core.errors import WindlassError
-from tui import workspaces
-from tui.look import look
+from tui import words, workspaces
+from tui.look import Look, look
 from tui.paint import Span, Spans
 from tui.screens.base import Sheet
 from tui.session import Session
 from tui.widgets.table import Column, VirtualTable
 from tui.workspaces import WorkspaceRow
+
+AT_ONCE = 4
+"""How many databases are asked at a time."""
 
 
 class WorkspacesSheet(Sheet[WorkspaceRow]):
@@ -30,7 +34,7 @@ class WorkspacesSheet(Sheet[WorkspaceRow]):
     ]
     DEFAULT_CSS = """
     WorkspacesSheet {
-        #sheet { width: 96%; max-width: 110; }
+        #sheet { width: 96%; max-width: 116; }
         #workspaces { height: auto; min-height: 4; max-height: 60vh; }
         #workspace-detail { height: 2; margin-top: 1; padding: 0 1; }
     }
@@ -41,10 +45,19 @@ class WorkspacesSheet(Sheet[WorkspaceRow]):
         self._here = here
         self.listed = asyncio.Event()
         """Set once the registry was read."""
+        self.asked = asyncio.Event()
+        """Set once every database has answered, or has not."""
 
     def sheet(self) -> ComposeResult:
         yield VirtualTable[WorkspaceRow](
-            (Column("name", 18), Column("state", 10), Column("protection", 20), Column("folder")),
+            (
+                Column("name", 14),
+                Column("state", 9),
+                Column("environments"),
+                Column("protection", 20),
+                Column("needs you", 9, right=True),
+                Column("last", 7, right=True),
+            ),
             key=lambda row: row.name,
             cells=self._cells,
             empty=([("Reading the registered workspaces", "muted")],),
@@ -61,10 +74,30 @@ class WorkspacesSheet(Sheet[WorkspaceRow]):
         return self.table
 
     def _cells(self, row: WorkspaceRow) -> list[Spans]:
-        clean = look(self).text
+        style = look(self)
+        clean = style.text
         state: Span = (row.state, "error" if row.trouble else "success" if row.here else "")
         guard: Span = (row.protection, "bold error" if row.production else "bold warning")
-        return [[(clean(row.name), "bold")], [state], [guard], [(clean(str(row.path)), "muted")]]
+        environments: Span = (clean(", ".join(row.environments)), "")
+        return [
+            [(clean(row.name), "bold")],
+            [state],
+            [environments],
+            [guard],
+            *self._activity_cells(row, style),
+        ]
+
+    def _activity_cells(self, row: WorkspaceRow, style: Look) -> list[Spans]:
+        found = row.activity
+        if row.trouble:
+            return [[("", "")], [("", "")]]
+        if found is None:
+            return [[(style.glyphs.ellipsis, "muted")], [("", "")]]
+        if found.trouble:
+            return [[("unknown", "warning")], [("", "")]]
+        needs: Span = (str(found.needs), "bold warning" if found.needs else "muted")
+        last = words.ago(found.last, style.clock()).removesuffix(" ago") if found.last else "never"
+        return [[needs], [(last, "muted")]]
 
     def on_mount(self) -> None:
         self.table.focus()
@@ -89,6 +122,16 @@ class WorkspacesSheet(Sheet[WorkspaceRow]):
         self._show_detail()
         self.refresh_keys()
         self.listed.set()
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(row: WorkspaceRow) -> None:
+            async with turns:
+                found = await workspaces.activity(row.path)
+            self.table.update_item(replace(row, activity=found))
+            self._show_detail()
+
+        await asyncio.gather(*(ask(row) for row in rows if not row.trouble))
+        self.asked.set()
 
     def _show_detail(self) -> None:
         row = self.table.chosen
@@ -96,8 +139,9 @@ class WorkspacesSheet(Sheet[WorkspaceRow]):
         lines: list[Spans] = []
         if row is not None:
             lines.append([(clean(str(row.path)), "")])
-            why = self.reason("open")
-            lines.append([(clean(why), "warning" if row.trouble else "muted")])
+            found = row.activity
+            trouble = row.trouble or (found.trouble if found is not None else "")
+            lines.append([(clean(trouble or self.reason("open")), "warning" if trouble else "muted")])
         self.set_text("#workspace-detail", lines)
 
     def reason(self, action: str) -> str:

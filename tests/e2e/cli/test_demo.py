@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.cli.conftest import Place
 
 
@@ -21,6 +23,7 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.long
 def test_the_demo_twice_and_anew(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     (tmp_path / "here").mkdir()
