@@ -48,6 +48,22 @@ def _starting(items: list[CompletionItem], incomplete: str) -> list[CompletionIt
     return [item for item in items if str(item.value).startswith(incomplete)]
 
 
+def complete_workspace_place(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Registered names; folders where a path is being written, or where no name fits."""
+
+    def find() -> list[CompletionItem]:
+        from core.workspace.registry import entries
+
+        return _starting([_item(entry.name, str(entry.path)) for entry in entries()], incomplete)
+
+    from click.shell_completion import CompletionItem
+
+    named = [] if incomplete.startswith((".", "/", "~")) else _quietly(find)
+    return named or [CompletionItem(incomplete, type="dir")]
+
+
 def complete_batches(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of batches; files where a path is being written."""
 

@@ -16,7 +16,9 @@ TABLE = {
     "validate": Lazy(
         "cli.config_check:validate", "Check the configuration: every fault with its place.", "Look"
     ),
-    "diff": Lazy("cli.config_check:diff", "Tell how two environments differ, by their values.", "Look"),
+    "diff": Lazy(
+        "cli.config_diff:diff", "Tell how two environments or moments differ, by their values.", "Look"
+    ),
     "set": Lazy("cli.config_change:set_command", "Set a value in a file of the configuration.", "Change"),
     "unset": Lazy(
         "cli.config_change:unset",

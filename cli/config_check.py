@@ -1,25 +1,22 @@
-"""`windlass config validate, diff`: whole environments, checked and compared."""
+"""`windlass config validate`: whole environments, checked."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cli import jsonforms
-from cli.complete import complete_environments
-from cli.config_options import opened, path_argument, settings_options
+from cli.config_options import opened, settings_options
 from cli.environments import environment_option
 from cli.exits import Exit
 from cli.failures import fault_line
 from cli.options import json_option, workspace_folder, workspace_option
-from cli.terminal import Cell, clean, emit, note, out, say, table
+from cli.terminal import clean, emit, note, out, say
 from cli.words import plural
 
 if TYPE_CHECKING:
     from core.errors import Fault
-
-VALUE_CHARS = 48
 
 
 @click.command()
@@ -60,9 +57,10 @@ def validate(environment: str, settings: tuple[str, ...], texts: tuple[str, ...]
 
 def _checked(name: str, settings: tuple[str, ...], texts: tuple[str, ...]) -> tuple[list[Fault], int]:
     """The faults of one environment, and how many values it has."""
-    from core.config.check import all_faults
+    from core.config.check import all_faults, secret_faults
     from core.config.load import leaves
     from core.errors import InputError
+    from core.workspace.folder import Workspace
 
     try:
         resolver = opened(name, settings, texts)
@@ -70,61 +68,6 @@ def _checked(name: str, settings: tuple[str, ...], texts: tuple[str, ...]) -> tu
         if not error.faults:
             raise
         return list(error.faults), 0
-    return all_faults(resolver, workspace_folder()), len(leaves(resolver.config))
-
-
-@click.command()
-@click.argument("left", shell_complete=complete_environments)
-@click.argument("right", shell_complete=complete_environments)
-@path_argument(required=False)
-@json_option
-@workspace_option
-def diff(left: str, right: str, path: str, as_json: bool) -> Exit:
-    """Tell how two environments differ, by their values.
-
-    LEFT and RIGHT are environments; - is the workspace without one. Values are compared as they are worked out:
-    what is written differently and comes to the same is no difference. PATH narrows it to what lies below.
-    """
-    from core.config import paths
-    from core.config.compare import ABSENT, differences
-
-    below = paths.parse(path) if path else ()
-    found = list(differences(_values(left, below), _values(right, below), below))
-    rows: list[list[Cell]] = []
-    for difference in found:
-        sides = [difference.left, difference.right]
-        if as_json:
-            shown = [None if side is ABSENT else side for side in sides]
-            absent = left if sides[0] is ABSENT else right if sides[1] is ABSENT else None
-            emit(jsonforms.difference(paths.show(difference.path), (left, right), shown, absent))
-        rows.append([paths.show(difference.path), *map(_shown, sides)])
-    if not as_json and rows:
-        for line in table(("PATH", left, right), rows):
-            out(line)
-    if not rows:
-        note(f"{left} and {right} come to the same values")
-    return Exit.OK
-
-
-def _values(environment: str, below: tuple[str | int, ...]) -> Any:
-    """The values of an environment below a path; what stands for nothing where it has none there."""
-    from core.config.compare import ABSENT
-    from core.errors import InputError
-
-    resolver = opened("" if environment == "-" else environment)
-    faults = resolver.faults(below)
-    if faults:
-        told = (
-            f"the values of {environment} cannot be worked out" if environment != "-" else "values are faulty"
-        )
-        raise InputError(told, faults=faults)
-    if below and resolver.config.find(below) is None:
-        return ABSENT
-    return resolver.value(below)
-
-
-def _shown(side: Any) -> Cell:
-    from core.config.compare import ABSENT
-    from core.config.render import one_line
-
-    return ("(not there)", "muted") if side is ABSENT else clean(one_line(side), VALUE_CHARS)
+    folder = workspace_folder()
+    faults = [*all_faults(resolver, folder), *secret_faults(resolver, Workspace.load(folder))]
+    return faults, len(leaves(resolver.config))

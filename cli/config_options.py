@@ -42,6 +42,14 @@ def path_argument(*, required: bool = True) -> Callable[[F], F]:
     return click.argument("path", required=False, default="", shell_complete=complete_config_paths)
 
 
+def meant(environment: str) -> str:
+    """The environment that is looked at: the one that is named, else the only one that the workspace declares."""
+    from core.workspace.folder import Workspace
+
+    declared = Workspace.load(workspace_folder()).environments
+    return declared[0].name if not environment and len(declared) == 1 else environment
+
+
 def opened(
     environment: str,
     settings: tuple[str, ...] = (),

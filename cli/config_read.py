@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import jsonforms
-from cli.config_options import opened, path_argument, settings_options
+from cli.config_options import meant, opened, path_argument, settings_options
 from cli.environments import environment_option
 from cli.exits import Exit
-from cli.options import json_option, workspace_option
-from cli.terminal import Cell, clean, emit, note, out, table
+from cli.options import json_option, workspace_folder, workspace_option
+from cli.terminal import Cell, clean, emit, note, out, say, table
 
 if TYPE_CHECKING:
     from core.config.load import Link
@@ -38,7 +38,7 @@ def get(
     from core.config import paths
     from core.config.render import yaml_lines
 
-    resolver = opened(environment, settings, texts)
+    resolver = opened(meant(environment), settings, texts)
     wanted = paths.parse(path)
     value = resolver.value(wanted)
     if as_json:
@@ -64,11 +64,13 @@ def show(
     the command ends with status 2.
     """
     from core.config import paths
+    from core.config.check import secret_faults
     from core.config.load import leaves
     from core.config.render import one_line
     from core.errors import InputError
+    from core.workspace.folder import Workspace
 
-    resolver = opened(environment, settings, texts)
+    resolver = opened(meant(environment), settings, texts)
     below = paths.parse(path) if path else ()
     if resolver.config.find(below) is None:
         resolver.value(below)  # says why it is not there
@@ -87,6 +89,8 @@ def show(
     if not as_json:
         for line in table(("PATH", "VALUE", "WRITTEN IN"), rows, max_chars=200) if rows else ():
             out(line)
+    for fault in secret_faults(resolver, Workspace.load(workspace_folder()), below):
+        say(clean(f"warning: {fault}"))
     if faults:
         raise InputError("some values cannot be worked out", faults=faults)
     return Exit.OK
@@ -109,7 +113,7 @@ def explain(
     from core.config.render import one_line
     from core.errors import InputError
 
-    resolver = opened(environment, settings, texts)
+    resolver = opened(meant(environment), settings, texts)
     wanted = paths.parse(path)
     chain = resolver.config.chain(wanted)
     entry = resolver.config.find(wanted)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ServerInfo,
         StepInfo,
         TaskInfo,
+        UsedValue,
         WorkspaceInfo,
     )
     from core.secrets.store import SecretInfo
@@ -86,6 +87,17 @@ def run(info: RunInfo) -> Form:
         "environment": info.environment,
         "protection": info.protection,
         "last_seq": info.last_seq,
+    }
+
+
+def used_value(number: int, info: UsedValue) -> Form:
+    """A value of the configuration that a run was frozen with."""
+    return {
+        "type": "used_value",
+        "run": number,
+        "path": info.path,
+        "value": plain(info.value),
+        "origin": info.origin,
     }
 
 
@@ -269,6 +281,9 @@ def plan(info: Plan) -> Form:
         "servers_by_provider": dict(info.servers_by_provider),
         "tasks": info.tasks,
         "params": plain(info.params),
+        "config": [
+            {"path": used.path, "value": plain(used.value), "origin": used.origin} for used in info.config
+        ],
         "strategy": plain(info.strategy),
         "steps": [
             {

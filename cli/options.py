@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from cli.complete import complete_workspace_place
+
 if TYPE_CHECKING:
     from core.workspace.folder import Workspace
 
@@ -35,6 +37,7 @@ def workspace_option(function: F) -> F:
         "--workspace",
         metavar="DIR|NAME",
         type=click.Path(file_okay=False),
+        shell_complete=complete_workspace_place,
         expose_value=False,
         is_eager=True,
         callback=_remember,

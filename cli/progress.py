@@ -120,6 +120,9 @@ class ProgressLines:
                     self._print(key, chunk)
             case events.RUN_STATE:
                 self._run(event)
+            case events.RUN_SECRETS:
+                names = ", ".join(map(str, data.get("changed", ())))
+                self._write(event, f"{'note':<{SIGN_WIDTH}} changed since the run was made: secret {names}")
             case events.SERVER_NOTE:
                 self._write(event, f"{'note':<{SIGN_WIDTH}} {event.server}: {data.get('message', '')}")
             case _:

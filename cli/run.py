@@ -148,7 +148,7 @@ async def _approved(engine: Engine, request: RunRequest, *, ask: bool) -> RunReq
 
     plan = await engine.plan(request.plan)
     check_limit(plan, request.plan.limit)
-    tell_protection(planview.place(plan), plan.protection)
+    tell_protection(plan.place, plan.protection)
     say(planview.headline(plan))
     for line in planview.notices(plan):
         say(line)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cli import doubts, jsonforms
 from cli.environments import PRODUCTION
 from cli.options import command
+from cli.planview import used_lines
 from cli.summary import can_undo, headline, next_steps, tail
 from cli.terminal import Cell, ascii_only, clean, emit, note, out, paint, say, signed, table
 from cli.words import ago, counted, duration, short_path, stamp
@@ -47,8 +48,11 @@ async def show_run(
         tasks = await doubts.every_task(engine, run.number)
     else:
         tasks = await _trouble(engine, run)
+    used = await engine.used_values(run.number)
     if as_json:
         emit(jsonforms.run(run))
+        for one in used:
+            emit(jsonforms.used_value(run.number, one))
         for found in steps:
             emit(jsonforms.step(run.number, found))
         for task in tasks:
@@ -56,6 +60,8 @@ async def show_run(
         return
     _head(run)
     out()
+    for line in used_lines(used):
+        out(line)
     for line in table(("STEP", "KIND", "STATE", "TASKS", "TOOK", "WHAT"), [_step_row(s) for s in steps]):
         out(line)
     shown = tasks if (all_tasks or step) else tasks[:TROUBLE_SHOWN]

@@ -14,7 +14,9 @@ from cli.secrets_keys import changed_store, open_store
 from cli.terminal import clean, confirm, interactive, out, out_bytes, say
 
 force_option = click.option(
-    "--force", is_flag=True, help="Store one of less than 8 bytes too; redaction may then hide ordinary text."
+    "--force",
+    is_flag=True,
+    help="Store one of less than 8 bytes too (redaction may then hide ordinary text), or with a NUL in it.",
 )
 
 

@@ -112,7 +112,7 @@ async def _exec(
             # The document is ours: its lines mean nothing to who typed the command.
             told = dict.fromkeys(fault.message for fault in error.faults)
             raise InputError("; ".join(told), hint=error.faults[0].hint) from error
-        tell_protection(plan.confirm or plan.environment, plan.protection)
+        tell_protection(plan.place, plan.protection)
         typed = typed_name(plan.confirm, f"needs its name: {'; '.join(plan.confirm_why)}", asked.confirm)
         if ask and not plan.confirm:
             names = " ".join(plan.servers)

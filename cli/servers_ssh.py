@@ -27,14 +27,16 @@ def ssh(name: str, command: Sequence[str]) -> int:
     """Open a shell on a server, or run one command there.
 
     It uses the same address, user, keys and trusted host keys as runs do, and ends with ssh's exit status. Nothing
-    of it is recorded: `windlass servers exec` is.
+    of it is recorded: `windlass servers exec` is. A read-only workspace refuses it: nobody knows what is done there.
     """
+    from core.engine.protection import check_changeable
     from core.engine.reach import may_name_programs
     from core.errors import NotPossible
     from core.ssh.interactive import interactive_argv
     from core.workspace.folder import Workspace
 
     workspace = Workspace.load(workspace_folder())
+    check_changeable(workspace)
     server = perform(_find(workspace, name))
     if command and command[0] == "--":
         command = command[1:]

@@ -31,6 +31,7 @@ from core.model.views import (
     ServerInfo,
     StepInfo,
     TaskInfo,
+    UsedValue,
     WorkspaceInfo,
 )
 from daemon import codec
@@ -223,6 +224,10 @@ class EngineClient:
     async def steps(self, run: int) -> Sequence[StepInfo]:
         """See Engine.steps."""
         return await self._get(list[StepInfo], f"/runs/{run}/steps")
+
+    async def used_values(self, run: int) -> Sequence[UsedValue]:
+        """See Engine.used_values."""
+        return await self._get(list[UsedValue], f"/runs/{run}/configuration")
 
     async def tasks(
         self,

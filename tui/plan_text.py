@@ -23,8 +23,7 @@ def plan_lines(plan: Plan, description: str, look: Look, width: int) -> list[Spa
     clean = look.text
     lines: list[Spans] = []
     if plan.protection == "production":
-        place = plan.confirm or plan.environment or "this workspace"
-        lines += [[("PRODUCTION", "bold error"), (": ", ""), (clean(place), "bold")], []]
+        lines += [[("PRODUCTION", "bold error"), (": ", ""), (clean(plan.place), "bold")], []]
     elif plan.environment:
         lines += [[("environment ", "muted"), (clean(plan.environment), "bold")], []]
     if description:
@@ -47,6 +46,22 @@ def plan_lines(plan: Plan, description: str, look: Look, width: int) -> list[Spa
         lines.append([])
     for step in plan.steps:
         lines += _step(step, look, width)
+    if plan.config:
+        from core.config.render import (
+            one_line,
+        )  # it brings a YAML library, which the first frame goes without
+
+        lines += [[], [("configuration", "muted")]]
+        for used in plan.config:
+            shown = clean(one_line(used.value), max_chars=max(20, width // 2))
+            lines.append(
+                [
+                    ("    ", ""),
+                    (clean(used.path), "bold"),
+                    (f" = {shown}", ""),
+                    (f"  {clean(used.origin)}", "muted"),
+                ]
+            )
     strategy = ", ".join(
         f"{key} {value}" for key, value in plan.strategy.items() if value not in (None, "", {}, [])
     )

@@ -189,9 +189,14 @@ SECRET_IN_TEXT = "a secret stands in an env only: other text is stored, shown, a
 
 def secret_hint(reference: str) -> str:
     """The env form of a reference, for a text that cannot have it."""
-    name = re.sub(r"[^A-Z0-9]+", "_", reference.rpartition(":")[2].upper()).strip("_")
-    name = name if name[:1].isalpha() else f"SECRET_{name}".rstrip("_")
+    name = variable_name(reference.rpartition(":")[2])
     return f'env: {{{name}: "{{{{ secret({reference!r}) }}}}"}}, then "${name}" in the command'
+
+
+def variable_name(text: str) -> str:
+    """A name for an environment variable, made from what it holds."""
+    name = re.sub(r"[^A-Z0-9]+", "_", text.upper()).strip("_")
+    return name if name[:1].isalpha() else f"SECRET_{name}".rstrip("_")
 
 
 def secrets_of(batch: Batch) -> frozenset[str]:

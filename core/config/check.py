@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.config.load import leaves
+from core.config.paths import Path as ConfigPath
+from core.config.paths import show
 from core.config.resolve import Resolver
-from core.errors import Fault
+from core.errors import Fault, InputError
+from core.workspace.folder import Workspace
 
 SCHEMA = "config/schema.yaml"
 
@@ -23,3 +27,19 @@ def rule_faults(resolver: Resolver, workspace: Path) -> list[Fault]:
     from core.config.schema import schema_faults  # a checker of schemas is slow to load
 
     return schema_faults(resolver, workspace)
+
+
+def secret_faults(resolver: Resolver, workspace: Workspace, path: ConfigPath = ()) -> list[Fault]:
+    """The secrets named in the values at or below a path that cannot be there; none is read, no command is run."""
+    found: list[Fault] = []
+    for leaf, _ in leaves(resolver.config, path):
+        for name in sorted(resolver.secrets(leaf)):
+            from core.secrets.sources import Sources  # a configuration without secrets needs no cryptography
+
+            try:
+                Sources.of(workspace).check(name, trust=False)
+            except InputError as error:
+                at = resolver.origin(leaf)
+                told = f"{show(leaf)}: {error.message}"
+                found.append(Fault(at.file, at.line, at.column, told, error.hint))
+    return found

@@ -7,7 +7,7 @@ clear text: a face gives `secret_marker`, which shows that there is one.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +89,13 @@ class Asked(Telling):
 
     def missing(self, key: str) -> str:
         return self._why(key)
+
+
+def no_variable(name: str, allowed: Collection[str]) -> str:
+    """Why a template cannot read a variable."""
+    if name in allowed:
+        return f"env.{name}: this variable is not set"
+    return f"env.{name}: the workspace does not allow this variable to be read (allow_env of workspace.yaml does)"
 
 
 class Secrets(Telling):

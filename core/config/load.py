@@ -88,6 +88,18 @@ class Config:
             around = self.find(path[:length])
             if around is None:
                 break
+            if around.kind == "sequence" and around.child(path[length]) is None:
+                name, count = paths.show(path[:length]), len(around.entries)
+                there = (
+                    f"its entries are {name}[0] to {name}[{count - 1}]"
+                    if count > 1
+                    else f"its entry is {name}[0]"
+                )
+                told = f"there is no {paths.show(path)}: {name} is a list of {count}"
+                return (
+                    told,
+                    f"{there}, written at {around.origin}" if count else f"written at {around.origin}",
+                )
             if around.kind == "scalar":
                 kind = "null, which hides what lies below it" if around.value is None else "a single value"
                 told = f"there is no {paths.show(path)}: {paths.show(path[:length])} is {kind}"

@@ -10,6 +10,8 @@ from core.config.tree import Entry, every_path
 from core.errors import Fault, InputError
 
 MAX_CANDIDATES = 5000
+NEAR = 0.6
+VERY_NEAR = 0.8
 
 
 def match_variable(name: str, rest: str, below: Entry) -> Path:
@@ -65,7 +67,12 @@ def near_path(path: Path, known: Iterable[Path]) -> str:
             break
     wanted = show(path)
     folded = {candidate.lower(): candidate for candidate in reversed(candidates)}
-    close = difflib.get_close_matches(wanted.lower(), folded, n=1)
+    # Among the keys beside it a rough likeness will do; elsewhere paths are long and all look somewhat alike.
+    beside = show(path[:-1]).lower() if len(path) > 1 else ""
+    siblings = [each for each in folded if each.rpartition(".")[0] == beside]
+    close = difflib.get_close_matches(
+        wanted.lower(), siblings, n=1, cutoff=NEAR
+    ) or difflib.get_close_matches(wanted.lower(), folded, n=1, cutoff=VERY_NEAR)
     return folded[close[0]] if close else ""
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core.config.facts import Facts, git_commit, no_servers, secret_marker
+from core.config.facts import Facts, git_commit, no_servers
 from core.config.load import Given, environment_names, load_config
 from core.config.resolve import Resolver
 from core.workspace.folder import Workspace
@@ -43,7 +43,6 @@ def open_config(
     given: Given,
     *,
     servers: Callable[[], Mapping[str, Mapping[str, Any]]] = no_servers,
-    secret: Callable[[str], str] = secret_marker,
     now: datetime | None = None,
 ) -> Resolver:
     """The configuration of one environment with the facts of one run. Raises InputError with every fault.
@@ -62,6 +61,5 @@ def open_config(
         allowed=frozenset(workspace.allow_env),
         servers=servers,
         commit=lambda: git_commit(workspace.path),
-        secret=secret,
     )
     return Resolver(load_config(workspace.path, given), facts)

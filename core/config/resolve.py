@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from core.config import paths
-from core.config.facts import NAMES, Asked, Facts, Secrets
+from core.config.facts import NAMES, Asked, Facts, Secrets, no_variable
 from core.config.load import Config, leaves
 from core.config.references import NO_REFERENCES, Referred, joined, plain_references, shape
-from core.config.tree import Entry
+from core.config.tree import Entry, Origin
 from core.errors import Fault, InputError
 from core.sandbox import BUDGET, Telling
 from core.template import Expression, TemplateFault, compile_value
@@ -51,7 +53,7 @@ class Resolver:
         self._asked: dict[str, Any] = {}
         self._context = {
             "config": View(self, (), config.root),
-            "env": Asked(self._variables, self._no_variable),
+            "env": Asked(self._variables, partial(no_variable, allowed=facts.allowed)),
             "git": Asked(lambda: {"commit": self._once("commit", facts.commit)}, _no_git),
             "now": facts.moment(),
             "secret": Secrets(self._secret),
@@ -77,6 +79,10 @@ class Resolver:
                     found.append(error.fault)
         return sorted(found, key=lambda fault: (fault.file, fault.line, fault.column))
 
+    def with_secrets(self, secret: Callable[[str], str]) -> Resolver:
+        """The same configuration at the same moment, with something else standing for its secrets."""
+        return Resolver(self.config, replace(self._facts, secret=secret))
+
     @property
     def moment(self) -> str:
         """What `now` is in these values."""
@@ -92,6 +98,23 @@ class Resolver:
                 continue
             found |= self._secrets.get(leaf, frozenset())
         return frozenset(found)
+
+    def secret_origins(self, path: paths.Path) -> list[tuple[str, Origin]]:
+        """The secrets that went into the values at or below a path, each with the value that holds it."""
+        found = []
+        for leaf, entry in leaves(self.config, path) or self._around(path):
+            found += [(name, entry.origin) for name in sorted(self._secrets.get(leaf, frozenset()))]
+        return found
+
+    def origin(self, path: paths.Path) -> Origin:
+        """Where the value at a path was written; where a template gives it, where that stands."""
+        entry = self.config.root
+        for part in path:
+            child = entry.child(part)
+            if child is None:
+                break
+            entry = child
+        return entry.origin
 
     # ---------------------------------------------------------------- walking
 
@@ -247,11 +270,6 @@ class Resolver:
     def _variables(self) -> dict[str, str]:
         facts = self._facts
         return {name: facts.environ[name] for name in facts.allowed if name in facts.environ}
-
-    def _no_variable(self, name: str) -> str:
-        if name in self._facts.allowed:
-            return f"env.{name}: this variable is not set"
-        return f"env.{name}: the workspace does not allow this variable to be read"
 
     def _no_server(self, name: str) -> str:
         close = difflib.get_close_matches(name, self._once("servers", self._facts.servers), n=1)

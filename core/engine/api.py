@@ -33,6 +33,7 @@ from core.model.views import (
     ServerInfo,
     StepInfo,
     TaskInfo,
+    UsedValue,
     WorkspaceInfo,
 )
 
@@ -212,6 +213,10 @@ class Engine(Protocol):
 
     async def steps(self, run: int) -> Sequence[StepInfo]:
         """The steps of a run in document order, with counts by state."""
+        ...
+
+    async def used_values(self, run: int) -> Sequence[UsedValue]:
+        """The values of the configuration that a run was frozen with, by path. Raises InputError: no such run."""
         ...
 
     async def tasks(

@@ -52,7 +52,7 @@ class Contexts:
     ) -> None:
         self._params = dict(params)
         self._config = config
-        self._env = dict(env or {})
+        self._env = env if env is not None else {}
         self._run = {"number": number, "id": run_id, "batch": batch, "environment": environment}
         self._servers: dict[str, dict[str, Any]] = {}
         self._registered: dict[str, dict[str, Any]] = {}

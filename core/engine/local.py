@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -155,7 +155,7 @@ class LocalEngine(ReadingEngine):
         from core.engine.work import summary
 
         number = await self._reader.next_run_number()
-        snapshot, plan = planned.snapshot, planned.plan
+        snapshot, plan = replace(planned.snapshot, secret_files=secrets.files), planned.plan
         run_id = new_run_id()
         graph = snapshot.graph()
         batch = snapshot.loaded.batch
@@ -229,11 +229,19 @@ class LocalEngine(ReadingEngine):
         check_changeable(self._workspace)
         self._check_open()
         loaded = await self._load(run)
-        await loaded.inputs.secrets.prepare(anew=True)
+        await self._secrets_anew(loaded, actor)
         await self._catch_up(loaded)
         await loaded.ask_to_run(actor)
         self._spawn(loaded)
         return await self.run(run)
+
+    async def _secrets_anew(self, loaded: Run, actor: str) -> None:
+        """Reads the secrets of a run again, and says which have changed since it was made."""
+        changed = await loaded.inputs.secrets.prepare(anew=True)
+        if changed:
+            tx = Tx()
+            tx.event(events.RUN_SECRETS, run=loaded.book.number, actor=actor, data={"changed": changed})
+            await self._store.commit(tx)
 
     async def cancel(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
         """See Engine.cancel."""
@@ -247,7 +255,7 @@ class LocalEngine(ReadingEngine):
         check_changeable(self._workspace)
         self._check_open()
         loaded = await self._load(run)
-        await loaded.inputs.secrets.prepare(anew=True)
+        await self._secrets_anew(loaded, actor)
         await self._finish_job(run, loaded)
         async with self._starting:
             await self._retake(loaded)
@@ -289,7 +297,7 @@ class LocalEngine(ReadingEngine):
         if limit:
             selector = parse_selector(limit)
             servers = {name for name, server in loaded.snapshot.servers.items() if selector.matches(server)}
-        await loaded.inputs.secrets.prepare(anew=True)
+        await self._secrets_anew(loaded, actor)
         async with self._starting:
             await self._retake(loaded)
             await loaded.ask_to_roll_back(actor, reason, steps, servers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,17 +22,18 @@ from core.batch.params import resolve_params
 from core.batch.references import SECRET_IN_TEXT, secret_hint, templates_of
 from core.batch.selector import parse_selector
 from core.batch.targets import check_targets, resolve
+from core.config.facts import Asked, no_variable
 from core.engine import work
 from core.engine.api import PlanRequest
 from core.engine.blobs import Blobs, FileRef
-from core.engine.configured import Configured, uses_of, variables_of
+from core.engine.configured import Configured, in_env, uses_of, variables_of
 from core.engine.contexts import Contexts
-from core.engine.snapshot import ENGINE, Snapshot
+from core.engine.snapshot import ENGINE, Snapshot, used_values
 from core.errors import Fault, InputError
 from core.model.ids import ENGINE_SERVER
 from core.model.views import Plan, PlannedStep
 from core.secrets.sealed import render
-from core.template import TemplateFault, TextTemplate, compile_condition, compile_text
+from core.template import TemplateFault, TextTemplate, Uses, compile_condition, compile_text
 from core.workspace.find import SETTINGS_FILE
 from core.workspace.folder import Workspace
 from core.workspace.inside import OutsideError
@@ -67,8 +69,10 @@ class _Faults:
         if self.found:
             ordered = sorted(self.found, key=lambda fault: (fault.line, fault.column))
             count = len(ordered)
+            elsewhere = all(fault.file != self.loaded.file for fault in ordered)
+            told = f"{self.loaded.file} cannot be planned" if elsewhere else self.loaded.file
             raise InputError(
-                f"{self.loaded.file}: {count} fault{'s' if count > 1 else ''}, nothing was run",
+                f"{told}: {count} fault{'s' if count > 1 else ''}, nothing was run",
                 faults=ordered,
             )
 
@@ -113,7 +117,8 @@ def make_plan(
     configured = Configured(open_config)
     configured.variables |= variables_of(loaded)
     for place, used in uses_of(loaded):
-        configured.use(used, partial(faults.add, place))
+        configured.use(used, partial(faults.add, place), secrets=in_env(place))
+    known = Asked(lambda: env, partial(no_variable, allowed=workspace.allow_env))
     contexts = Contexts(
         params=params,
         servers=servers.values(),
@@ -123,19 +128,28 @@ def make_plan(
         batch=loaded.batch.name,
         config=configured.values,
         environment=environment,
-        env=env,
+        env=known,
     )
     files = _files(faults, targets, contexts, configured, blobs, workspace, keep_files=keep_files)
     configured.check_rules(workspace.path)
     faults.found += configured.faults
     _render(faults, targets, contexts, configured)
-    _secrets(faults, workspace)
+    _secrets(faults, configured, workspace)
     _sudo_uploads(faults)
     faults.check()
     # Of the variables only those that are read are stored with the run: others may hold anything.
     env = {name: value for name, value in env.items() if name in configured.variables}
     snapshot = Snapshot(
-        loaded, params, servers, targets, files, dict(users), environment, env, configured.values
+        loaded,
+        params,
+        servers,
+        targets,
+        files,
+        dict(users),
+        environment,
+        env,
+        configured.values,
+        used_values(configured.values, configured.origins()),
     )
     told += configured.notices
     return Planned(_describe(snapshot, told, held or {}, configured.moment), snapshot)
@@ -210,11 +224,11 @@ def _files(
                 files[source] = blobs.keep(source) if keep_files else blobs.describe(source)
                 if step.upload.template:
                     with blobs.open(source) as file:
-                        uses = compile_text(file.read().decode()).uses
+                        text = file.read().decode()
+                    uses = compile_text(text).uses
                     configured.use(uses.config, partial(faults.add, path))
                     configured.variables |= uses.env
-                    for reference in sorted(uses.secrets):
-                        faults.found.append(Fault(source, 0, 0, SECRET_IN_TEXT, secret_hint(reference)))
+                    faults.found += _secrets_in_file(source, text, uses)
             except OutsideError:
                 faults.add(
                     path,
@@ -229,6 +243,15 @@ def _files(
                 told = (error.strerror if isinstance(error, OSError) else "") or error
                 faults.add(path, f"{source} cannot be read: {told}")
     return files
+
+
+def _secrets_in_file(source: str, text: str, uses: Uses) -> Iterator[Fault]:
+    """The secrets that an uploaded template names, each where it does."""
+    for reference in sorted(uses.secrets):
+        found = re.search(rf"secret\s*\(\s*(['\"]){re.escape(reference)}\1", text)
+        before = text[: found.start()] if found else ""
+        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        yield Fault(source, line, column, SECRET_IN_TEXT, secret_hint(reference))
 
 
 def _render(
@@ -258,7 +281,7 @@ def _render(
                     break
 
 
-def _secrets(faults: _Faults, workspace: Workspace) -> None:
+def _secrets(faults: _Faults, configured: Configured, workspace: Workspace) -> None:
     """Whether there are the secrets that commands use; no value is read."""
     batch = faults.loaded.batch
     env: dict[tuple[str | int, ...], str] = {("env", name): text for name, text in batch.env.items()}
@@ -267,12 +290,22 @@ def _secrets(faults: _Faults, workspace: Workspace) -> None:
     }
     for path, text in env.items():
         for reference in sorted(compile_text(text).uses.secrets):
-            from core.secrets.sources import Sources  # batches without secrets need no cryptography
-
-            try:
-                Sources.of(workspace).check(reference)
-            except InputError as error:
+            if error := _refused(reference, workspace):
                 faults.add(path, error.message, error.hint)
+    for reference, at in configured.secrets.items():
+        if error := _refused(reference, workspace):
+            faults.found.append(Fault(at.file, at.line, at.column, error.message, error.hint))
+
+
+def _refused(reference: str, workspace: Workspace) -> InputError | None:
+    """Why a secret cannot be read, as far as that can be told without reading it."""
+    from core.secrets.sources import Sources  # batches without secrets need no cryptography
+
+    try:
+        Sources.of(workspace).check(reference)
+    except InputError as error:
+        return error
+    return None
 
 
 def _try(
@@ -352,6 +385,7 @@ def _describe(snapshot: Snapshot, warnings: Sequence[str], held: Mapping[str, in
         warnings=tuple(warnings),
         held={name: held[name] for name in held if name in snapshot.servers},
         environment=snapshot.environment,
+        config=tuple(snapshot.used),
     )
 
 

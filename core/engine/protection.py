@@ -27,6 +27,8 @@ def protect(workspace: Workspace, plan: Plan, *, first: bool) -> Plan:
     `first` tells that no run of this batch text was made in this environment yet.
     """
     protection = workspace.protection_of(plan.environment).value
+    name = workspace.typed_name(plan.environment)
+    plan = replace(plan, place=name)
     if protection != PRODUCTION:
         return replace(plan, protection=protection)
     lasting = [step.name for step in plan.steps if step.undo == "irreversible" and step.servers]
@@ -36,7 +38,6 @@ def protect(workspace: Workspace, plan: Plan, *, first: bool) -> Plan:
         why.append(f"it cannot be undone ({', '.join(lasting[:SHOWN_STEPS])}{more})")
     if first:
         why.append("this text of the batch has never run here")
-    name = workspace.typed_name(plan.environment)
     return replace(plan, protection=protection, confirm=name if why else "", confirm_why=tuple(why))
 
 

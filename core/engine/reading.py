@@ -32,6 +32,7 @@ from core.model.views import (
     ServerInfo,
     StepInfo,
     TaskInfo,
+    UsedValue,
     WorkspaceInfo,
 )
 from core.store.reader import StoreReader
@@ -182,6 +183,13 @@ class ReadingEngine:
     async def steps(self, run: int) -> Sequence[StepInfo]:
         """See Engine.steps."""
         return await self._reader.steps(run)
+
+    async def used_values(self, run: int) -> Sequence[UsedValue]:
+        """See Engine.used_values."""
+        from core.engine.snapshot import Snapshot
+
+        stored = await self._reader.snapshot((await self.run(run)).number)
+        return Snapshot.used_in(stored.document) if stored is not None else ()
 
     async def tasks(
         self,

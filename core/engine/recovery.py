@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from core.batch.references import secrets_of
 from core.engine.blobs import Blobs
 from core.engine.book import Book, TaskRecord
 from core.engine.contexts import Contexts
@@ -51,7 +50,7 @@ def make_inputs(
 
 def make_secrets(snapshot: Snapshot, blobs: Blobs) -> RunSecrets:
     """The secrets of a run, not read yet."""
-    return RunSecrets(blobs.workspace, secrets_of(snapshot.loaded.batch))
+    return RunSecrets(blobs.workspace, snapshot.secrets, snapshot.secret_files)
 
 
 async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Callable[[str], Executor]) -> Run:

@@ -9,6 +9,7 @@ Types and their data (all keys optional for readers):
 | run.created | run | number, batch, tasks, servers, parent |
 | run.state | run | from, to, why |
 | run.asked | run | asked, reason |
+| run.secrets | run | changed: secrets that were written anew, or are others, than when it was made |
 | task.state | task | from, to, why, phase, exit, evidence, took_s, decision, may_have_run |
 | task.phase | task | phase, delay_s (back-off), why |
 | task.intent | task | digest, boot_id, purpose |
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple
 RUN_CREATED = "run.created"
 RUN_STATE = "run.state"
 RUN_ASKED = "run.asked"
+RUN_SECRETS = "run.secrets"
 TASK_STATE = "task.state"
 TASK_PHASE = "task.phase"
 TASK_INTENT = "task.intent"

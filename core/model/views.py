@@ -175,11 +175,24 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedValue:
+    """A value of the configuration as a plan or a run uses it: plain data, a secret in it named and not known.
+
+    `origin` is where it was written, "config/base.yaml:3:9".
+    """
+
+    path: str
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do, before any side effect.
 
-    `protection` is that of `environment` ("none" or "production"). Where `confirm` is not "" a person must type
-    it, for the reasons `confirm_why`; the engine starts nothing before.
+    `protection` is that of `environment` ("none" or "production"), `place` is WORKSPACE/ENVIRONMENT, or
+    WORKSPACE. Where `confirm` is not "" a person must type it, for the reasons `confirm_why`; the engine starts
+    nothing before.
     """
 
     batch: str
@@ -198,6 +211,8 @@ class Plan:
     protection: str = "none"
     confirm: str = ""
     confirm_why: tuple[str, ...] = ()
+    config: tuple[UsedValue, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

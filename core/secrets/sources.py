@@ -58,8 +58,9 @@ class Sources:
             readable=workspace.allow_env,
         )
 
-    def check(self, reference: str) -> None:
-        """What can be told without reading a value. Raises InputError."""
+    def check(self, reference: str, *, trust: bool = True) -> None:
+        """What can be told without reading a value; without `trust` also for a command that may not run. Raises
+        InputError."""
         if why := refuse_reference(reference):
             raise InputError(why)
         kind, rest = parts_of(reference)
@@ -75,7 +76,7 @@ class Sources:
             )
         if kind == "file":
             self._file(rest)
-        if kind == "command" and not self._trusted:
+        if kind == "command" and trust and not self._trusted:
             raise InputError(
                 "a secret from a command is read in a trusted workspace only, and this one is not",
                 hint="`windlass workspace trust` after a look at it, or store the value instead: "
@@ -101,6 +102,10 @@ class Sources:
         if len(value) > MAX_BYTES:
             raise InputError(f"the secret {reference!r} has more than {MAX_BYTES} bytes")
         return value
+
+    def file_digest(self, reference: str) -> str:
+        """The digest of the encrypted file of a secret of the workspace; "" for any other. Raises InputError."""
+        return self._store.file_digest(reference) if not parts_of(reference)[0] else ""
 
     @cached_property
     def _store(self) -> SecretStore:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import os
 import re
 import stat
@@ -118,10 +119,18 @@ class SecretStore:
         self._check_folders(path.parent)
         return os.path.lexists(path)
 
+    def file_digest(self, name: str) -> str:
+        """The SHA-256 of a secret's file as it lies there, encrypted; "" where there is none. Raises InputError."""
+        try:
+            return hashlib.sha256(self._read(self._path(name), MAX_FILE_BYTES)).hexdigest()
+        except FileNotFoundError:
+            return ""
+
     def put(self, name: str, value: bytes, *, force: bool = False) -> None:
         """Stores a secret for the present recipients.
 
-        Raises InputError for a bad name, an empty, short (unless `force`) or long value, and without recipients.
+        Raises InputError for a bad name, an empty or long value, without recipients, and, unless `force`, for a
+        short value or one with a NUL.
         """
         path = self._path(name)
         if not value:
@@ -132,6 +141,11 @@ class SecretStore:
             raise InputError(
                 f"a secret has at least {MIN_BYTES} bytes: a shorter one would be taken out of ordinary output too",
                 hint="take a longer one, or store it all the same with --force",
+            )
+        if b"\0" in value and not force:
+            raise InputError(
+                "the value contains a NUL, which no environment can hold: no run could use it",
+                hint="encode it (base64), or store it all the same with --force",
             )
         self._write(path, self._sealed(value))
 

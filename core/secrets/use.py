@@ -10,24 +10,35 @@ from core.errors import InputError
 from core.secrets.redact import NO_FORMS, Forms
 from core.secrets.sealed import Sealed
 
+EMPTY: Mapping[str, str] = {}
+
 
 class RunSecrets:
     """What a run's references stand for.
 
-    `forms` covers every value read so far, also one that has changed since: a command may still print it.
+    `forms` covers every value read so far, also one that has changed since: a command may still print it. `files` are
+    the digests of the encrypted files that were read, `made_with` those of when the run was made.
     """
 
-    def __init__(self, workspace: Path, references: Iterable[str]) -> None:
+    def __init__(
+        self, workspace: Path, references: Iterable[str], made_with: Mapping[str, str] = EMPTY
+    ) -> None:
         self._workspace = workspace
         self._references = sorted(references)
         self._values: dict[str, bytes] | None = None
         self._seen: set[bytes] = set()
+        self._made_with = made_with
+        self.files: dict[str, str] = {}
         self.forms = NO_FORMS
 
-    async def prepare(self, *, anew: bool = False) -> None:
-        """Reads every value, once unless `anew`. Raises InputError with all that cannot be read."""
+    async def prepare(self, *, anew: bool = False) -> list[str]:
+        """Reads every value, once unless `anew`. Raises InputError with all that cannot be read.
+
+        Returns those that are others than when this process read them before, or were written anew since the run was
+        made: by that time only what is encrypted in the workspace is known, and nothing of its value.
+        """
         if not self._references or (self._values is not None and not anew):
-            return
+            return []
         values, why, hints = await asyncio.to_thread(self._read)
         if why:
             count = f"{len(why)} secret{'s' if len(why) > 1 else ''}"
@@ -35,10 +46,13 @@ class RunSecrets:
             raise InputError(
                 f"{count} of the run cannot be read, so nothing is started:\n{lines}", hint=hints[0]
             )
-        self._values = values
+        before, self._values = self._values, values
         if not self._seen.issuperset(values.values()):
             self._seen.update(values.values())
             self.forms = Forms(self._seen)
+        if before is not None:
+            return [name for name in self._references if before[name] != values[name]]
+        return [name for name, digest in self._made_with.items() if self.files.get(name, digest) != digest]
 
     def clear(self, env: Mapping[str, str]) -> dict[str, str]:
         """An environment with the values in it. Nothing of it may be stored or shown."""
@@ -62,6 +76,8 @@ class RunSecrets:
         for reference in self._references:
             try:
                 values[reference] = sources.read(reference)
+                if digest := sources.file_digest(reference):
+                    self.files[reference] = digest
             except InputError as error:
                 why.append(error.message)
                 hints.append(error.hint)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from core.engine.api import RunRequest
 from core.model.ids import TaskKey
 from core.model.states import Decision, RunState
-from core.model.views import RunInfo, StepInfo
+from core.model.views import RunInfo, StepInfo, UsedValue
 from daemon.access import Action, Caller
 from daemon.context import TheEngine, may
 
@@ -93,6 +93,12 @@ async def runs(
 async def run(engine: TheEngine, caller: Reader, number: Number) -> RunInfo:
     """One run."""
     return await engine.run(number)
+
+
+@router.get("/runs/{number}/configuration")
+async def used_values(engine: TheEngine, caller: Reader, number: Number) -> Sequence[UsedValue]:
+    """The values of the configuration that a run was frozen with, each with where it was written."""
+    return await engine.used_values(number)
 
 
 @router.get("/runs/{number}/steps")

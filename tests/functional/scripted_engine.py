@@ -31,6 +31,7 @@ from core.model.views import (
     ServerInfo,
     StepInfo,
     TaskInfo,
+    UsedValue,
     WorkspaceInfo,
 )
 
@@ -193,6 +194,10 @@ class ScriptedEngine:
 
     async def steps(self, run: int) -> Sequence[StepInfo]:
         return self._stored(run).counted_steps()
+
+    async def used_values(self, run: int) -> Sequence[UsedValue]:
+        self._stored(run)
+        return ()
 
     async def tasks(
         self,

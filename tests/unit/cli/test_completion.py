@@ -46,6 +46,15 @@ def offered(windlass: Windlass, monkeypatch: pytest.MonkeyPatch, line: str) -> l
     return [item.partition(",")[2] for item in answer.out.splitlines() if item]
 
 
+def test_workspaces_are_offered_by_name(
+    windlass: Windlass, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert windlass("workspace", "add", str(lab.path), "--name", "shop").status == 0
+    assert offered(windlass, monkeypatch, "windlass -w sh") == ["shop"]
+    assert offered(windlass, monkeypatch, "windlass runs list -w ") == ["shop"]
+    assert offered(windlass, monkeypatch, "windlass -w ./") == ["./"]
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [

@@ -35,6 +35,8 @@ def shop(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
     (lab.path / "config" / "base.yaml").write_text(BASE)
     (folder / "dev.yaml").write_text(DEV)
     (folder / "prod.yaml").write_text(PROD)
+    (lab.path / "secrets" / "web").mkdir(parents=True)
+    (lab.path / "secrets" / "web" / "password.age").write_text("not opened here\n")
     return lab
 
 
@@ -114,6 +116,40 @@ def test_validate(windlass: Windlass, shop: Lab) -> None:
     for line in windlass("config", "validate", "--json").out.splitlines():
         assert json.loads(line)["type"] == "fault"
     assert windlass("config", "validate", "-e", "prod").err == "2 faults\n"
+
+
+def test_a_secret_that_is_not_there_is_told(windlass: Windlass, shop: Lab) -> None:
+    (shop.path / "secrets" / "web" / "password.age").unlink()
+    told = "config/base.yaml:6:13: web.password: there is no secret 'web/password' in this workspace"
+    answer = windlass("config", "validate")
+    assert answer.status == 2 and answer.out.startswith(told) and answer.err == "1 fault\n"
+    answer = windlass("config", "show")
+    assert answer.status == 0 and f"warning: {told}" in answer.err
+    assert windlass("config", "get", "web.password").out == "<secret web/password>\n"
+
+
+def test_the_only_declared_environment_is_meant(windlass: Windlass, shop: Lab) -> None:
+    settings = shop.path / "workspace.yaml"
+    settings.write_text(settings.read_text() + "environments: [prod]\n")
+    assert windlass("config", "get", "web.port").out == "443\n"
+    assert "prod.yaml" in windlass("config", "explain", "web.port").out
+    assert "prod.yaml" in windlass("config", "show").out
+    assert windlass("config", "get", "web.port", "-e", "dev").out == "8081\n"
+    assert "8080" in windlass("config", "diff", "-", "prod").out
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("hosts[7]", "there is no hosts[7]: hosts is a list of 2\nits entries are hosts[0] to hosts[1]"),
+        ("hosts.0", "there is no hosts.0: hosts is a list of 2\nits entries are hosts[0] to hosts[1]"),
+        ("web.prot", "did you mean web.port?"),
+        ("database.port", "write it into one of them"),
+        ("address.x", "address is a single value"),
+    ],
+)
+def test_what_is_near_is_told_and_nothing_else(windlass: Windlass, shop: Lab, path: str, told: str) -> None:
+    assert told in windlass("config", "get", path).err
 
 
 def test_show_goes_on_where_a_value_is_faulty(windlass: Windlass, shop: Lab) -> None:

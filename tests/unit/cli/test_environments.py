@@ -50,9 +50,13 @@ def test_yes_is_not_enough_in_production(windlass: Windlass) -> None:
     assert "PRODUCTION: shop/prod" in answer.err
     assert windlass("run", "work", "-e", "prod", "--confirm", "shop/dev").status == 4
     assert windlass("runs", "list").out == ""
-    assert windlass("run", "work", "-e", "prod", "--confirm", "shop/prod").status == 0
+    answer = windlass("run", "work", "-e", "prod", "--confirm", "shop/prod")
+    assert answer.status == 0 and "typed" not in answer.err  # it was given
     assert "environ: prod (protection production)" in windlass("runs", "show").out
-    assert windlass("run", "work", "-e", "prod").status == 0  # known by now, and it can be undone
+    answer = windlass("run", "work", "-e", "prod")
+    assert answer.status == 0  # known by now, and it can be undone
+    assert "PRODUCTION: shop/prod" in answer.err
+    assert windlass("plan", "work", "-e", "prod").out.startswith("PRODUCTION: shop/prod\n")
 
 
 def test_a_rollback_in_production_needs_the_name(windlass: Windlass) -> None:
@@ -66,7 +70,9 @@ def test_the_name_is_typed_on_a_terminal(windlass: Windlass, monkeypatch: pytest
     answer = windlass("run", "work", "-e", "prod")
     assert answer.status == 4 and "'y' is not its name" in answer.err
     on_terminal(monkeypatch, "shop/prod\n")
-    assert windlass("run", "work", "-e", "prod").status == 0
+    answer = windlass("run", "work", "-e", "prod")
+    assert answer.status == 0
+    assert answer.err.count("this text of the batch has never run here") == 1
     on_terminal(monkeypatch, "y\n")
     assert windlass("runs", "rollback", "1").status == 4
     on_terminal(monkeypatch, "shop/prod\n")
@@ -87,6 +93,8 @@ def test_a_read_only_workspace(windlass: Windlass, lab: Lab) -> None:
     assert answer.status == 2 and "is read-only" in answer.err
     assert windlass("run", "work", "-e", "dev", "--wait").status == 2  # no waiting changes that
     assert windlass("servers", "start").status == 2
+    answer = windlass("servers", "ssh", "a")
+    assert answer.status == 2 and "is read-only" in answer.err
     assert windlass("servers", "exec", "-e", "dev", "all", "--", "uptime").status == 2
     assert not (lab.path / ".windlass" / "adhoc").exists(), "nothing was changed"
     assert windlass("plan", "work", "-e", "dev").status == 0

@@ -105,7 +105,7 @@ async def test_a_run_without_configuration_is_stored_as_before(lab: Lab) -> None
     [
         ("{{ config.web.prot }}", "batches/work.yaml:4:10: config.web.prot: there is no value for web.prot; looked at --set, variables WINDLASS__…, config/base.yaml"),
         ("{{ config.broken }}", "config/base.yaml:7:9: broken: there is no value for nope"),
-        ("{{ config.password }}", "batches/work.yaml:4:10: config.password holds the secret x, and values of the configuration are stored with a run"),
+        ("{{ config.password }}", "batches/work.yaml:4:10: config.password holds the secret x, and a secret stands in an env only"),
         ("{{ config[server.name] }}", "batches/work.yaml:4:10: name a key of config"),
         ("{{ config | tojson }}", "batches/work.yaml:4:10: name a key of config"),
         ("{{ config.web }}", "a mapping cannot be put into text"),

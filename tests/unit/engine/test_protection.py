@@ -162,8 +162,11 @@ async def test_templates_read_the_variables_that_are_allowed_and_no_other(
     async with lab.engine() as engine:
         await lab.run(engine, "work")
         assert set(handed) == {"deploy 77"}
-        for name in ("OTHER", "NOT_SET"):
+        for name, told in (
+            ("OTHER", "the workspace does not allow this variable to be read"),
+            ("NOT_SET", "this variable is not set"),
+        ):
             lab.batch(f"steps: {{one: {{run: 'deploy {{{{ env.{name} }}}}'}}}}")
             with pytest.raises(InputError) as caught:
                 await engine.plan(PlanRequest("work"))
-            assert f"{name} is not defined" in caught.value.faults[0].message
+            assert f"env.{name}: {told}" in caught.value.faults[0].message

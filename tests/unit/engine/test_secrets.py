@@ -11,8 +11,9 @@ import pytest
 from core.engine.api import PlanRequest, RunRequest
 from core.engine.executor import Command, Ended, InDoubt, Work
 from core.errors import InputError
+from core.model.events import RUN_SECRETS
 from core.model.ids import AttemptRef, TaskKey
-from core.model.states import RunState, TaskState
+from core.model.states import Decision, RunState, TaskState
 from core.secrets.identity import identity_file, make_identity
 from core.secrets.store import SecretStore
 from tests.support.lab import ACTOR, Lab
@@ -232,3 +233,167 @@ async def test_the_next_engine_needs_the_secret_as_well(lab: Lab, secrets: Secre
         identity_file().chmod(0o600)
         await engine.resume(1, actor=ACTOR)
         await engine.wait(1)
+
+
+CONFIG = """\
+db:
+  url: "postgres://app:{{ secret('db/password') }}@{{ config.db.host }}/app"
+  host: db.example
+  loud: "{{ config.db.url | upper }}"
+  long: "{{ config.db.url | length }}"
+"""
+
+
+@pytest.fixture
+def configured(lab: Lab, secrets: SecretStore, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setattr("core.config.open.user_file", lambda: lab.path / "none.yaml")
+    (lab.path / "config").mkdir(exist_ok=True)
+    (lab.path / "config" / "base.yaml").write_text(CONFIG)
+    return lab
+
+
+async def test_a_value_of_the_configuration_brings_its_secret_into_an_env(configured: Lab) -> None:
+    lab, seen = configured, {}
+
+    def rule(ref: AttemptRef, work: Work) -> Reply:
+        assert isinstance(work, Command)
+        seen[ref.step] = dict(work.env)
+        return Reply(output=b"got " + work.env["URL"].encode())
+
+    lab.memory.rule = rule
+    batch = """
+    env: {URL: "{{ config.db.url }}?x"}
+    steps:
+      one: {on: name:a, run: work}
+      two: {on: name:a, run: work, env: {BOTH: "{{ secret('db/password') }} {{ config.db.host }} {{ config.db.url }}"}}
+    """
+    clear = f"postgres://app:{CANARY.decode()}@db.example/app"
+    async with lab.engine() as engine:
+        plan = await engine.plan(PlanRequest(lab.batch(batch)))
+        assert [(used.path, used.value, used.origin) for used in plan.config] == [
+            ("db.host", "db.example", "config/base.yaml:3:9"),
+            ("db.url", "postgres://app:<secret db/password>@db.example/app", "config/base.yaml:2:8"),
+        ]
+        run = await lab.run(engine, lab.batch(batch))
+        assert run.state is RunState.DONE
+        assert list(await engine.used_values(1)) == list(plan.config)
+        output = b"".join([chunk.data for chunk in (await engine.output(1, TaskKey("one", "a"))).chunks])
+    assert seen["one"]["URL"] == f"{clear}?x"
+    assert seen["two"]["BOTH"] == f"{CANARY.decode()} db.example {clear}"
+    assert output == b"got postgres://app:" + b"*" * len(CANARY) + b"@db.example/app?x"
+    assert CANARY not in stored(lab)
+
+
+async def test_a_resume_finds_the_secret_of_a_frozen_value(configured: Lab) -> None:
+    lab, seen = configured, []
+    lab.memory.rule = lambda ref, work: Reply(InDoubt("lost"))
+    batch = """
+    env: {URL: "{{ config.db.url }}"}
+    steps:
+      one: {on: name:a, run: work, undo: back}
+    """
+    async with lab.engine() as engine:
+        await lab.run(engine, lab.batch(batch))
+    (lab.path / "config" / "base.yaml").write_text("db: {url: other}\n")
+
+    def rule(ref: AttemptRef, work: Work) -> Reply:
+        assert isinstance(work, Command)
+        seen.append(work.env["URL"])
+        return Reply()
+
+    lab.memory.rule = rule
+    async with lab.engine() as engine:
+        await engine.decide(1, TaskKey("one", "a"), Decision.RETRY, actor=ACTOR, reason="again")
+        await engine.resume(1, actor=ACTOR)
+        assert (await engine.wait(1)).state is RunState.DONE
+    assert seen == [f"postgres://app:{CANARY.decode()}@db.example/app"]
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (
+            "run: 'psql {{ config.db.url }}'",
+            "batches/work.yaml:2:26: config.db.url holds the secret db/password, and a secret stands in an env only "
+            '(env: {DB_URL: "{{ config.db.url }}"}, then "$DB_URL" in the command)',
+        ),
+        (
+            "run: x, when: config.db.url == 'x'",
+            "batches/work.yaml:2:35: config.db.url holds the secret db/password",
+        ),
+        (
+            "run: x, env: {A: '{{ config.db.loud }}'}",
+            "config/base.yaml:4:9: db.loud: a secret stands by itself",
+        ),
+        (
+            "run: x, env: {A: '{{ config.db.long }}'}",
+            "config/base.yaml:5:9: db.long: a secret stands by itself",
+        ),
+        (
+            "run: x, env: {A: '{{ config.db.url | upper }}'}",
+            "batches/work.yaml:2:38: a secret stands by itself",
+        ),
+        (
+            "run: x, env: {A: '{{ config.db.url | length }}'}",
+            "batches/work.yaml:2:38: a secret stands by itself",
+        ),
+    ],
+)
+async def test_a_secret_of_the_configuration_stands_in_an_env_by_itself(
+    configured: Lab, step: str, told: str
+) -> None:
+    batch = configured.batch(f"steps:\n  one: {{on: name:a, {step}}}\n")
+    async with configured.engine() as engine:
+        with pytest.raises(InputError) as caught:
+            await engine.plan(PlanRequest(batch))
+    (fault,) = caught.value.faults
+    assert told in str(fault)
+
+
+async def test_a_missing_secret_of_the_configuration_is_told_where_it_is_named(configured: Lab) -> None:
+    (configured.path / "config" / "base.yaml").write_text("db:\n  url: \"x{{ secret('nope') }}\"\n")
+    batch = configured.batch("env: {A: '{{ config.db.url }}'}\nsteps:\n  one: {on: name:a, run: x}\n")
+    async with configured.engine() as engine:
+        with pytest.raises(InputError) as caught:
+            await engine.plan(PlanRequest(batch))
+    (fault,) = caught.value.faults
+    assert str(fault).startswith("config/base.yaml:2:8: there is no secret 'nope' in this workspace")
+
+
+async def test_a_secret_in_an_uploaded_template_is_told_in_that_file(configured: Lab) -> None:
+    (configured.path / "files").mkdir(exist_ok=True)
+    (configured.path / "files" / "app.ini").write_text("[db]\nhost = x\npass = {{ secret('db/password') }}\n")
+    batch = configured.batch(
+        "steps:\n  one: {on: name:a, upload: {from: files/app.ini, to: /tmp/x, template: true}}\n"
+    )
+    async with configured.engine() as engine:
+        with pytest.raises(InputError) as caught:
+            await engine.plan(PlanRequest(batch))
+    (fault,) = caught.value.faults
+    assert str(fault).startswith("files/app.ini:3:11: a secret stands in an env only")
+
+
+@pytest.mark.parametrize("anew", [True, False])
+async def test_a_secret_that_changed_is_told_at_the_resume(
+    lab: Lab, secrets: SecretStore, anew: bool
+) -> None:
+    lab.memory.rule = lambda ref, work: Reply(InDoubt("lost"))
+    batch = lab.batch("""
+    env: {DB_PASSWORD: "{{ secret('db/password') }}"}
+    steps:
+      one: {on: name:a, run: work, undo: back}
+    """)
+    async with lab.engine() as engine:
+        await lab.run(engine, batch)
+    if anew:
+        secrets.put("db/password", b"another-password")
+    lab.memory.rule = lambda ref, work: Reply()
+    async with lab.engine() as engine:
+        await engine.decide(1, TaskKey("one", "a"), Decision.RETRY, actor=ACTOR, reason="again")
+        await engine.resume(1, actor=ACTOR)
+        assert (await engine.wait(1)).state is RunState.DONE
+        told = [event for event in await engine.events(0) if event.type == RUN_SECRETS]
+    assert [(event.run, event.actor, event.data) for event in told] == (
+        [(1, ACTOR, {"changed": ["db/password"]})] if anew else []
+    )
+    assert b"another-password" not in stored(lab)
