@@ -2,11 +2,14 @@
 
 The engine may live in this process, so drawing must not wait for the terminal. Invariants: `write` never blocks while
 the interface runs (what a stalled terminal can't take is dropped, and the screen is drawn anew once it takes bytes
-again); a terminal that is gone raises nothing and is noticed within the app's next look.
+again); a terminal that is gone raises nothing and is noticed within the app's next look; a key goes where the keys before
+it led.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import queue
 import select
@@ -14,10 +17,15 @@ import sys
 from collections.abc import Callable
 from typing import IO, Any
 
+from textual import events
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+from textual.message_pump import MessagePump
 
 STOP_WAIT_S = 2.0
 """How long the last bytes (leaving the alternate screen) may take."""
+KEY_WAIT_S = 0.4
+"""How long the next key waits at most until the one before it was acted on."""
 
 
 class SafeFile:
@@ -80,6 +88,31 @@ class SteadyDriver(LinuxDriver):
             width, height = 0, 0
         return width or 80, height or 25
 
+    def send_message(self, message: Message) -> None:
+        """Sends a message to the app; the next one only once a key has done what it does.
+
+        Keys that come in one go (a slow link, a fast hand, another program) would else all go to what has the focus
+        now, and not to what the first of them opens. This is the thread that reads keys: it may wait.
+        """
+        if not isinstance(message, events.Key | events.Paste):
+            super().send_message(message)
+            return
+        before = self._app.focused
+        super().send_message(message)
+        acted = asyncio.run_coroutine_threadsafe(self._acted_on(before), self._loop)
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError, RuntimeError):
+            acted.result(KEY_WAIT_S)
+
+    async def _acted_on(self, before: MessagePump | None) -> None:
+        """Returns when the app, what had the focus, what has it now and the screen on top have nothing left to do."""
+        await _idle(self._app)
+        if before is not None:
+            await _idle(before)
+        await _idle(self._app)  # it opens screens
+        await _idle(self._app.screen)
+        if self._app.focused is not None:
+            await _idle(self._app.focused)
+
     def _note_lost(self) -> None:
         self.dropped = True
 
@@ -139,3 +172,10 @@ class SteadyDriver(LinuxDriver):
         except queue.Full:
             return
         thread.join(STOP_WAIT_S)
+
+
+async def _idle(pump: MessagePump) -> None:
+    """Returns when a part of the interface has handled what was sent to it so far."""
+    done = asyncio.Event()
+    if pump.is_running and pump.call_later(done.set):
+        await done.wait()

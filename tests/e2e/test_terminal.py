@@ -20,7 +20,7 @@ from tests.support.program import REPOSITORY
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
-WAIT_S = 180.0
+WAIT_S = float(os.environ.get("TERMINAL_WAIT_S", "180"))
 
 
 class Terminal:
@@ -113,3 +113,64 @@ def test_the_demo_is_started_by_keys_watched_and_left(terminal: Terminal, tmp_pa
     ended = terminal.shows("ended 0")
     assert "stopped 12 servers" in ended
     assert read_owner(demo / ".windlass") is None
+
+
+BASE = """\
+# Owned by the web team.
+web:
+  host: web.example     # the name that is served
+  port: 8080
+  # Keep in step with the balancer.
+  url: "http://{{ config.web.host }}:{{ config.web.port }}/"
+"""
+BATCH = """\
+steps:
+  check:
+    on: all
+    run: curl -fsS {{ config.web.url }}
+    undo: "true"
+"""
+
+
+def test_a_value_is_edited_looked_at_and_saved_and_comments_stay(terminal: Terminal, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    (folder / "config").mkdir(parents=True)
+    for name in ("batches", "servers"):
+        (folder / name).mkdir()
+    (folder / "workspace.yaml").write_text("format: 1\nname: shop\n")
+    (folder / "servers" / "static.yaml").write_text(
+        "provider: static\nservers:\n  web-1: {address: 127.0.0.1}\n"
+    )
+    (folder / "batches" / "check.yaml").write_text(BATCH)
+    file = folder / "config" / "base.yaml"
+    file.write_text(BASE)
+    terminal.start(
+        f"cd {REPOSITORY} && env -u COLUMNS -u LINES TERM=xterm-256color LC_ALL=C.UTF-8 {sys.executable} -m cli -w {folder}; "
+        "echo ended $?; sleep 600"
+    )
+    terminal.shows("live")
+    terminal.keys("c")
+    terminal.shows("http://web.example:8080/")
+    terminal.keys("/", *"port", "Enter", "E")  # in one go: each goes where the one before it led
+    terminal.shows("# Keep in step with the balancer.")
+    terminal.keys("End", "BSpace", "BSpace", "BSpace", "BSpace", *"8443")
+    terminal.shows("port: 8443")
+    terminal.keys("C-s")
+    seen = terminal.shows("lines of the file")
+    seen = terminal.shows("web-1") if "web-1" not in seen else seen
+    assert "http://web.example:8443/" in seen and "curl -fsS" in seen, "by value and by planned task"
+    assert file.read_text() == BASE, "nothing is written before it was looked at"
+    terminal.keys("s")
+    ends_at = time.monotonic() + WAIT_S
+    while file.read_text() == BASE and time.monotonic() < ends_at:
+        time.sleep(0.05)
+    assert file.read_text() == BASE.replace("8080", "8443")
+    terminal.shows("is saved")
+    terminal.keys("Escape")
+    terminal.shows("Values 1 of")
+    terminal.keys("Escape")
+    terminal.shows("http://web.example:8443/")
+    terminal.keys("Escape")
+    terminal.shows("Runs")
+    terminal.keys("q")
+    terminal.shows("ended 0")

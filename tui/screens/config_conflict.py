@@ -109,7 +109,10 @@ class ConflictSheet(Sheet[str]):
             (f"line {region.line + 1}  ", "muted"),
             (whose, "bold error" if region.conflict else "bold"),
         ]
-        texts = [[style.text(line) for line in side] for side in (region.base, region.mine, region.theirs)]
+        texts = [
+            [style.text(line.rstrip("\r\n")) for line in side]
+            for side in (region.base, region.mine, region.theirs)
+        ]
         changed = (False, region.mine != region.base, region.theirs != region.base)
         roles = ["muted", *("success" if each else "muted" for each in changed[1:])]
         around = [style.text(line) for line in self._base[max(0, region.line - CONTEXT) : region.line]]

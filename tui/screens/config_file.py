@@ -136,6 +136,7 @@ class ConfigFileScreen(Page[None]):
     def on_mount(self) -> None:
         self.query_one("#faults").can_focus = False
         self._show_state()
+        self.editor.read_only = True
         self.editor.focus()
         self.undertake(self._open, "open")
         self.set_interval(DISK_S, lambda: self.undertake(self.look_at_disk, "disk"))
@@ -156,15 +157,17 @@ class ConfigFileScreen(Page[None]):
                      f"use `windlass config edit`", bad=True)  # fmt: skip
             self.dismiss(None)
             return
-        self._opened = text
-        self.editor.load_text(text)
-        line, column = self._place
-        self.editor.move_cursor((line - 1, column - 1), center=True)
         self._known = await asyncio.to_thread(completing.known_keys, self._folder, self._reading)
         try:
             self._server_data = dict(await asyncio.to_thread(self._servers))
         except InputError as error:
             self._server_trouble = error.message
+        # Only now, and at once: what is seen can be changed and saved.
+        self._opened = text
+        self.editor.read_only = False
+        self.editor.load_text(text)
+        line, column = self._place
+        self.editor.move_cursor((line - 1, column - 1), center=True)
         self.ready.set()
         self._check_soon(0)
 
@@ -339,6 +342,7 @@ class ConfigFileScreen(Page[None]):
                         f"{words.plural(found.conflicts, 'place')} to choose by hand: take the marks out"
                     )
 
+        self.app.clear_notifications()  # that it changed is what the sheet is about
         self.app.push_screen(ConflictSheet(self.session, self._file, base, mine, theirs), chosen)
 
     # ------------------------------------------------------------ keys
