@@ -119,3 +119,71 @@ def test_a_demo_run_writes_nowhere_else(machine: Machine) -> None:
                 assert path.resolve().is_relative_to(folder)
             elif path.is_file():
                 assert str(other).encode() not in path.read_bytes(), f"{path} names the other workspace"
+
+
+LOCAL = "provider: local\nservers: {one: {}}\n"
+BATCH = """\
+steps:
+  ask:
+    on: all
+    run: echo {{ config.web.port }} $TOKEN | wc -w
+    env: {TOKEN: "{{ secret('api/token') }}"}
+    undo: "true"
+"""
+READ_ONLY = """
+set -eu
+for folder in "$REPOSITORY" "$PREFIX"; do
+    mount --bind "$folder" "$folder"
+    mount -o remount,ro,bind "$folder" 2>/dev/null || mount -o remount,ro,bind,nosuid,nodev "$folder"
+    ! touch "$folder/written" 2>/dev/null
+done
+cd "$WORK"
+windlass() { "$PYTHON" -P -m cli "$@"; }
+windlass init shop >/dev/null
+cp local.yaml shop/servers/local.yaml
+cp ask.yaml shop/batches/ask.yaml
+cd shop
+windlass workspace add .
+windlass config set web.port 8080
+windlass secrets init
+printf 'a-secret-value\\n' | windlass secrets set api/token
+windlass servers start
+windlass run ask --yes --output
+windlass engine start
+windlass runs list
+windlass engine stop
+windlass servers stop
+"""
+
+
+def test_it_works_from_an_installation_that_nobody_can_write(tmp_path: Path, repository: Path) -> None:
+    """Mounted read-only in a mount namespace of its own: root passes over mode bits."""
+    tried = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip("no mount namespace can be made here: it takes root")
+    home, work = tmp_path / "h", tmp_path / "w"
+    for folder in (home, work):
+        folder.mkdir()
+    (work / "local.yaml").write_text(LOCAL)
+    (work / "ask.yaml").write_text(BATCH)
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", READ_ONLY],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "REPOSITORY": str(repository),
+            "PREFIX": sys.prefix,
+            "PYTHON": sys.executable,
+            "PYTHONPATH": str(repository),
+            "WORK": str(work),
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ask@one | 2" in done.stderr, "the configuration and the secret reached the command"
+    assert "ask" in done.stdout
