@@ -99,7 +99,20 @@ async def _open(folder: Path, keep_servers: bool) -> int:
         if keep_servers or await _has_open_run(folder):
             note(f"the servers go on; stop them: {command('servers', 'stop')}")
         else:
+            await _end_engine(folder)
             await _stop(folder)
+
+
+async def _end_engine(folder: Path) -> None:
+    """Ends the engine that the demo started in the background: nothing is left for it to do."""
+    from cli.launch import background
+
+    engine = await background(folder)
+    if engine is not None:
+        try:
+            await engine.drain()
+        finally:
+            await engine.close()
 
 
 async def _run(folder: Path, keep_servers: bool) -> int:

@@ -53,10 +53,19 @@ def start(foreground: bool, idle_s: float, listen: str, ready_fd: int | None) ->
     or has nothing to do for a while. A second one is refused.
     """
     folder = changed_folder()
+    if ready_fd is not None:
+        _leave_starter()
     if foreground:
         return perform(_be_engine(folder, idle_s, listen, ready_fd))
     options = ["--idle", f"{idle_s:g}", *(["--listen", listen] if listen else [])]
     return perform(_start(folder, options))
+
+
+def _leave_starter() -> None:
+    """Goes on as a process of its own: who started it waits for its parent only, and is left with no zombie."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
 
 
 async def _start(folder: Path, options: list[str]) -> Exit:

@@ -123,14 +123,12 @@ async def interface(folder: Path, *, batch: str | None = None, notice: str = "")
 
 
 async def _engine(folder: Path) -> Engine:
-    """An engine of a workspace: the one in the background, its owner, or a reader where another one owns it."""
-    from core.engine.open import open_engine, open_reader
-    from core.errors import WorkspaceOwned
-
+    """An engine of a workspace: the one in the background, which the first change starts where there is none; where the
+    engine of another terminal owns it, one that only looks.
+    """
     client = await background(folder)
     if client is not None:
         return client
-    try:
-        return await open_engine(folder, actor=actor())
-    except WorkspaceOwned:
-        return await open_reader(folder)
+    from daemon.on_demand import OnDemandEngine
+
+    return await OnDemandEngine.open(folder, actor=actor(), version=__version__)

@@ -61,7 +61,7 @@ async def served_engine(
     Raises what `open_engine` raises, and WindlassError where it cannot listen.
     """
     state_dir = Workspace.open(folder).state_dir
-    engine = await open_engine(folder, actor=actor)
+    engine = await open_engine(folder, actor=actor, background=True)
     path = socket_path(state_dir)
 
     async def end() -> None:

@@ -94,18 +94,18 @@ def _spawn(workspace: Workspace, options: Sequence[str]) -> Mapping[str, Any]:
     ready, tell = os.pipe()
     try:
         with open(log, "ab", opener=_private) as written:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [*command, "--ready-fd", str(tell), *options, "--workspace", str(workspace.path)],
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,
-                start_new_session=True,
                 pass_fds=[tell],
                 cwd="/",
                 env=_environment(),
             )
         os.close(tell)
         tell = -1
+        process.wait()  # it leaves the engine behind as a process of its own
         return _read(ready)
     finally:
         os.close(ready)

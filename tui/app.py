@@ -213,6 +213,12 @@ class WindlassApp(App[int]):
 
     # ------------------------------------------------------------ leaving
 
+    @property
+    def _goes_on_elsewhere(self) -> bool:
+        """True where runs are executed by another process, and go on without this one."""
+        workspace = self.session.workspace
+        return self.session.engine.elsewhere or not (workspace is None or workspace.owned)
+
     async def action_quit(self) -> None:
         await self.action_leave()
 
@@ -228,7 +234,7 @@ class WindlassApp(App[int]):
             self.exit(EXIT_OK)
             return
         told = [f"run {run.number}  {run.batch}" for run in going]
-        if not (self.session.workspace is None or self.session.workspace.owned):
+        if self._goes_on_elsewhere:
             self.farewell = [f"{line.replace('  ', ' ')} goes on" for line in told]
             self.exit(EXIT_OK)
             return
@@ -247,7 +253,7 @@ class WindlassApp(App[int]):
             going = await executing(self.session.engine)
         except WindlassError:
             going = []
-        if going and (self.session.workspace is None or self.session.workspace.owned):
+        if going and not self._goes_on_elsewhere:
             runs = words.listed([f"run {run.number}" for run in going])
             if isinstance(self.screen, Keyed):
                 self.screen.say(
@@ -375,7 +381,8 @@ async def run_app(
     The engine stays open: whoever opened it closes it. `start_batch` opens the start sheet with that batch (a name or
     a path). Returns 0, 70 after a fault of the interface, 130 where runs were interrupted by leaving at once or by a
     hang-up; then, and after draining, they are resumable. Returns the folder of another workspace where that was
-    chosen: whoever called opens it and calls again. A hang-up lets tasks in flight end before it returns.
+    chosen: whoever called opens it and calls again. A hang-up lets tasks in flight end before it returns, where this
+    process executes them.
     """
     from tui.driver import SteadyDriver
 
@@ -388,7 +395,7 @@ async def run_app(
         with contextlib.suppress(OSError, ValueError):  # who sent a signal may still be listening
             sys.stderr.write(f"{app.hung_up}\n")
         with contextlib.suppress(WindlassError):
-            if await executing(engine):
+            if not engine.elsewhere and await executing(engine):
                 await engine.drain()
                 return EXIT_INTERRUPTED
         return EXIT_OK

@@ -37,8 +37,11 @@ class Lease:
         self._info = info
 
     @classmethod
-    def acquire(cls, state_dir: Path) -> Lease:
-        """Takes the lease of a workspace. Raises WorkspaceOwned with the owner named."""
+    def acquire(cls, state_dir: Path, *, background: bool = False) -> Lease:
+        """Takes the lease of a workspace; `background` for an owner that will say where it listens.
+
+        Raises WorkspaceOwned with the owner named.
+        """
         private_folder(state_dir)
         descriptor = _open_lock(state_dir)
         try:
@@ -66,6 +69,7 @@ class Lease:
             "boot_id": processes.boot_id(),
             "pid_namespace": processes.pid_namespace(),
             "since": time.time(),
+            "background": background,
         }
         try:
             _write_info(state_dir / OWNER_NAME, json.dumps(info).encode())

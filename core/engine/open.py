@@ -27,8 +27,12 @@ with Python's own (700, 10, 10) looking takes a sixth of the engine's CPU.
 """
 
 
-async def open_engine(path: Path, *, actor: str, executor_factory: ExecutorFactory | None = None) -> Engine:
+async def open_engine(
+    path: Path, *, actor: str, executor_factory: ExecutorFactory | None = None, background: bool = False
+) -> Engine:
     """Opens a workspace as its owner, and settles what an ended engine left in flight.
+
+    `background` says that it is to serve others.
 
     Raises WorkspaceOwned with the owner named, InputError, StoreError.
     """
@@ -38,7 +42,7 @@ async def open_engine(path: Path, *, actor: str, executor_factory: ExecutorFacto
 
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
     workspace = Workspace.open(path)
-    lease = Lease.acquire(workspace.state_dir)
+    lease = Lease.acquire(workspace.state_dir, background=background)
     try:
         store = await Store.open(workspace.database)
         try:

@@ -93,6 +93,7 @@ def test_the_demo_is_started_by_keys_watched_and_left(terminal: Terminal, tmp_pa
     terminal.shows("Nothing needs you")
     terminal.keys("b")
     terminal.shows("Start a batch")
+    terminal.shows("restart-with-failure")
     terminal.keys("j", "j")
     terminal.shows("Rolls a small web page out")
     terminal.shows("14 steps, 99 tasks on 12 servers")

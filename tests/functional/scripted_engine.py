@@ -81,6 +81,8 @@ class StoredRun:
 class ScriptedEngine:
     """Implements `core.engine.api.Engine` on fixed data. `calls` holds every change that was asked for."""
 
+    elsewhere = False
+
     def __init__(self) -> None:
         self.info = WorkspaceInfo(
             path="/srv/lab",

@@ -295,8 +295,8 @@ class ConfigFileScreen(Page[None]):
 
     # ------------------------------------------------------------ the file on disk
 
-    async def look_at_disk(self) -> None:
-        """Notices a file that is another one: goes on with it where nothing was typed, else says so."""
+    async def look_at_disk(self, *, tell: bool = True) -> None:
+        """Notices a file that is another one: goes on with it where nothing was typed, else says so (with `tell`)."""
         if not self.ready.is_set():
             return
         try:
@@ -315,7 +315,8 @@ class ConfigFileScreen(Page[None]):
             return
         self._show_state()
         self.refresh_keys()
-        self.say(f"{self._file} changed on disk; ^t compares it with yours")
+        if tell:
+            self.say(f"{self._file} changed on disk; ^t compares it with yours")
 
     def _go_on_with(self, opened: str, text: str) -> None:
         """The edit now begins from another text of the file, with `text` in the editor."""
@@ -342,7 +343,6 @@ class ConfigFileScreen(Page[None]):
                         f"{words.plural(found.conflicts, 'place')} to choose by hand: take the marks out"
                     )
 
-        self.app.clear_notifications()  # that it changed is what the sheet is about
         self.app.push_screen(ConflictSheet(self.session, self._file, base, mine, theirs), chosen)
 
     # ------------------------------------------------------------ keys
@@ -394,7 +394,7 @@ class ConfigFileScreen(Page[None]):
             self.undertake(self._preview, "save")
 
     async def _preview(self) -> None:
-        await self.look_at_disk()
+        await self.look_at_disk(tell=False)  # the sheet that opens is about it
         if self._on_disk is not None:
             self.action_conflict()
             return

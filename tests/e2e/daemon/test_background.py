@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
 import socket
 import stat
+import subprocess
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from cli.version import __version__
+from core.engine.api import PlanRequest, RunRequest
 from core.engine.lease import read_owner
-from core.model.states import TaskState
+from core.errors import WorkspaceOwned
+from core.model.events import Event
+from core.model.states import RunState, TaskState
 from core.model.views import OwnerInfo
-from tests.support.program import WAIT_S, Program, json_lines
+from daemon.on_demand import OnDemandEngine
+from tests.support.program import REPOSITORY, WAIT_S, Program, json_lines
 
 pytestmark = pytest.mark.xdist_group("background")
 
@@ -247,3 +257,131 @@ def test_a_token_lets_a_colleague_in_over_tcp_and_the_log_says_who(program: Prog
     assert f"{number}" in program.call("runs", "list").stdout
     (listed, *_) = json_lines(program.call("runs", "list", "--json").stdout)
     assert listed["actor"] == "token ci"
+
+
+# ---------------------------------------------------------------- the interface
+
+
+async def test_looking_starts_nothing_and_the_first_change_starts_the_engine(program: Program) -> None:
+    looking = await OnDemandEngine.open(program.path, actor="me", version=__version__)
+    try:
+        await looking.servers()
+        assert (await looking.plan(PlanRequest("work"))).tasks == 6
+        info = await looking.workspace()
+        assert (info.owned, info.owner, owner_of(program)) == (True, None, None)
+
+        started = await looking.start(RunRequest(PlanRequest("work"), "me"))
+        owner = owner_of(program)
+        assert owner is not None and owner.background and owner.pid != os.getpid()
+        assert [event.run async for event in _first(looking, started.number)] == [started.number]
+        assert (await looking.wait(started.number)).state is RunState.DONE
+
+        os.kill(owner.pid, signal.SIGKILL)  # it is started again where it is needed
+        gone(owner.pid)
+        free(program)
+        again = await looking.start(RunRequest(PlanRequest("work"), "me"))
+        assert again.number == started.number + 1
+        assert (await looking.wait(again.number)).state is RunState.DONE
+    finally:
+        await looking.close()
+    assert owner_of(program) is not None, "leaving ends no engine"
+
+
+async def _first(engine: OnDemandEngine, run: int) -> AsyncIterator[Event]:
+    async for event in engine.follow(0, run=run):
+        yield event
+        return
+
+
+async def test_the_engine_of_another_terminal_is_watched_only(program: Program) -> None:
+    with running_in_foreground(program):
+        looking = await OnDemandEngine.open(program.path, actor="me", version=__version__)
+        try:
+            info = await looking.workspace()
+            assert not info.owned and info.owner is not None
+            with pytest.raises(WorkspaceOwned):
+                await looking.start(RunRequest(PlanRequest("work"), "me"))
+        finally:
+            await looking.close()
+
+
+@contextlib.contextmanager
+def running_in_foreground(program: Program) -> Iterator[None]:
+    """A `windlass run` that owns the workspace while it lasts."""
+    process = subprocess.Popen(
+        program.command("run", "work", "--yes"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, cwd=REPOSITORY,
+    )  # fmt: skip
+    try:
+        until = time.monotonic() + WAIT_S
+        while owner_of(program) is None:
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.01)
+        yield
+    finally:
+        process.wait(WAIT_S)
+
+
+@pytest.mark.parametrize("how", ["killed", "hung up"])
+def test_the_interface_goes_and_the_run_it_started_goes_on(program: Program, how: str) -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        program.command(),
+        cwd=REPOSITORY,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "COLUMNS": "120", "LINES": "40"},
+    )
+    os.close(slave)
+    seen = b""
+
+    def shows(text: bytes) -> None:
+        nonlocal seen
+        until = time.monotonic() + WAIT_S
+        while text not in seen:
+            assert time.monotonic() < until, seen[-2000:]
+            if select.select([master], [], [], 0.2)[0]:
+                seen += os.read(master, 65536)
+        seen = b""
+
+    try:
+        shows(b"live")
+        os.write(master, b"b")
+        shows(b"6 tasks")
+        os.write(master, b"s")
+        until = time.monotonic() + WAIT_S
+        while (owner := owner_of(program)) is None:
+            assert time.monotonic() < until
+            if select.select([master], [], [], 0.05)[0]:
+                os.read(master, 65536)
+        assert owner.background
+        number = begun(program)
+        if how == "killed":
+            process.kill()
+        else:
+            os.close(master)
+            master = -1
+        process.wait(WAIT_S)
+    finally:
+        process.kill()
+        process.wait(WAIT_S)
+        if master >= 0:
+            os.close(master)
+    assert program.call("runs", "wait", str(number)).returncode == 0
+    for server in program.servers:
+        for step in ("one", "two", "three"):
+            assert (program.home(server) / f"ran-{step}").read_text() == f"{server}\n"
+    assert owner_of(program) is not None
+
+
+def begun(program: Program) -> int:
+    """The number of the newest run, once there is one that is under way."""
+    until = time.monotonic() + WAIT_S
+    while True:
+        found = json_lines(program.call("runs", "list", "--json").stdout)
+        if found and found[0]["state"] == "running":
+            return int(found[0]["run"])
+        assert time.monotonic() < until, found
