@@ -2,8 +2,8 @@
 
 The engine may live in this process, so drawing must not wait for the terminal. Invariants: `write` never blocks while
 the interface runs (what a stalled terminal can't take is dropped, and the screen is drawn anew once it takes bytes
-again); a terminal that is gone raises nothing and is noticed within the app's next look; a key goes where the keys before
-it led.
+again); a terminal that is gone raises nothing and is noticed within the app's next look; a key goes where the keys
+before it led.
 """
 
 from __future__ import annotations
