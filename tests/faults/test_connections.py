@@ -241,11 +241,13 @@ def test_f30_sudo_without_a_rule_fails_with_a_hint(alone: Program) -> None:
     assert "NOPASSWD" in told
 
 
+@pytest.mark.long
 def test_f30_a_prompt_that_waits_is_told_when_its_time_is_up(alone: Program) -> None:
     told = wants(alone, 'printf "Password: "; sleep 300', timeout="1s")
     assert "timed out" in told and "it asked for a password" in told
 
 
+@pytest.mark.long
 def test_f30_a_failure_that_asked_nothing_gets_no_hint(alone: Program) -> None:
     assert "; " not in wants(alone, "echo no such file; exit 3").splitlines()[-1]
 
@@ -370,6 +372,7 @@ async def test_f32_a_stop_over_a_half_open_connection_is_not_taken_for_confirmed
         assert not alive(pid)
 
 
+@pytest.mark.long
 def test_f32_an_unconfirmed_kill_leaves_the_task_in_doubt_with_its_pids(
     launch: LaunchSshd, tmp_path: Path
 ) -> None:

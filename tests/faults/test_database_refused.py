@@ -81,6 +81,7 @@ def test_f10_damaged_it_is_refused_and_the_newest_good_backup_offered_works(prog
     assert len(program.call("runs", "list", "--json").stdout.splitlines()) == 2
 
 
+@pytest.mark.long
 def test_f10_a_daily_backup_is_whole_and_made_once_a_day(program: Program) -> None:
     for _ in range(3):
         program.call("run", "work", status=1)

@@ -114,6 +114,7 @@ def test_f03_an_upload_that_arrived_is_adopted_by_its_digest(single: Program) ->
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns), "it was not sent again"
 
 
+@pytest.mark.long
 def test_f03_what_check_says_is_shown_as_evidence_and_decides_nothing(single: Program) -> None:
     single.batch('steps: {one: {run: "echo one >> effects", check: "grep one effects"}}')
     # Killed once the command is known to have run, with the record of it lost: only the check can tell.

@@ -173,7 +173,10 @@ def stays_flat(program: Program, what: str, size: int, *, supervise: bool) -> No
 @pytest.mark.parametrize(
     "supervise", [True, pytest.param(False, marks=pytest.mark.long)], ids=["supervised", "plain"]
 )
-@pytest.mark.parametrize("what", sorted(PRINTS))
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(what, marks=[pytest.mark.long] if what != "lines" else []) for what in sorted(PRINTS)],
+)
 def test_f17_memory_is_flat_and_head_and_tail_are_kept(program: Program, what: str, supervise: bool) -> None:
     stays_flat(program, what, 100_000_000, supervise=supervise)
     shown = program.call("runs", "logs", "1", "print@a")
@@ -186,6 +189,7 @@ def test_f17_a_gigabyte(program: Program) -> None:
     stays_flat(program, "lines", 1_000_000_000, supervise=True)
 
 
+@pytest.mark.long
 def test_f17_a_disk_that_is_behind_lets_the_output_wait_on_the_server(program: Program) -> None:
     """Somebody else holds the database's lock: nothing can be stored for a while, and nothing piles up."""
     size = 400_000_000
@@ -204,6 +208,7 @@ def test_f17_a_disk_that_is_behind_lets_the_output_wait_on_the_server(program: P
     accounted(program, "print", size + len("begun\n"), exact=True)
 
 
+@pytest.mark.long
 def test_f17_one_who_follows_stays_flat_too_and_others_are_answered(program: Program) -> None:
     endless = BATCH.replace("SUPERVISE", "true").replace("COMMAND", "yes 'on and on, without end'")
     with watched(program, "run", program.batch(endless)) as engine:

@@ -91,6 +91,7 @@ def test_f56_a_copied_workspace_waits_and_the_original_goes_on(program: Program,
     assert set(program.states().values()) == {"done"}
 
 
+@pytest.mark.long
 def test_f56_a_workspace_that_was_only_moved_goes_on(program: Program, tmp_path: Path) -> None:
     with program.process("run", program.batch(RUN)) as process:
         started(program)

@@ -162,10 +162,12 @@ def test_f03_f04_killed_at_random_moments_every_effect_happens_once(pair: Progra
     assert killed_on_local_servers(pair, seed=3, steps=30, kills=6).count.kills >= 4
 
 
+@pytest.mark.long
 def test_f03_f04_killed_at_random_moments_on_openssh(tmp_path: Path) -> None:
     assert killed_on_openssh(tmp_path, seed=4, servers=2, steps=24, kills=4).count.kills >= 2
 
 
+@pytest.mark.long
 def test_f05_killed_at_random_moments_of_a_rollback_every_undo_happens_once(pair: Program) -> None:
     assert killed_while_rolling_back(pair, seed=5, steps=12, kills=3).count.kills >= 2
 

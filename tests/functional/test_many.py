@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from textual.app import App, ComposeResult
 
 from core.model.ids import TaskKey
@@ -95,6 +96,7 @@ async def test_the_cursor_stays_on_its_thing_when_rows_come_and_go() -> None:
         await pilot.press("j", "enter", "G")
 
 
+@pytest.mark.long
 async def test_ten_thousand_tasks_are_read_by_the_page_and_then_by_the_screen(make_app: MakeApp) -> None:
     engine = many_tasks()
     app = make_app(engine)

@@ -65,6 +65,7 @@ async def test_a_dumb_terminal_is_plain(monkeypatch: pytest.MonkeyPatch) -> None
     assert type(app._filters[-1]).__name__ == "NoColor"
 
 
+@pytest.mark.long
 async def test_resizing_without_end(make_app: MakeApp) -> None:
     app = make_app(lab.lab())
     async with app.run_test(size=(120, 40)) as pilot:

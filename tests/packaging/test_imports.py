@@ -59,6 +59,7 @@ def test_light_commands_load_nothing_heavy(repository: Path, tmp_path: Path, arg
     assert modules & (HEAVY | TERMINAL) == set()
 
 
+@pytest.mark.long
 def test_a_headless_run_loads_no_terminal_library(repository: Path, tmp_path: Path) -> None:
     status, modules, output = loaded(repository, tmp_path, "demo", "--headless", limit_s=240)
     assert status == 0, output

@@ -142,6 +142,7 @@ def test_a_folder_with_names_of_ours_does_not_get_in_the_way(installed: Path, tm
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
+@pytest.mark.long
 def test_the_headless_demo_in_a_fresh_environment(installed: Path, tmp_path: Path) -> None:
     answer = windlass(installed, tmp_path, "demo", "--headless")
     assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -58,6 +58,7 @@ def as_static(place: Place, name: str, like: str) -> None:
     (place.path / "servers" / "static.yaml").write_text(text)
 
 
+@pytest.mark.long
 def test_an_unknown_host_key_is_refused_with_the_command_that_trusts_it(place: Place) -> None:
     as_static(place, "new", "web-1")
     place.batch("{strategy: {on_failure: continue}, steps: {one: {on: all, run: 'true'}}}")
@@ -80,6 +81,7 @@ def test_an_unknown_host_key_is_refused_with_the_command_that_trusts_it(place: P
     assert place.windlass("servers", "trust", "web-1", "--fingerprint", "SHA256:x").status == 2
 
 
+@pytest.mark.long
 def test_a_changed_host_key_is_never_replaced(place: Place) -> None:
     as_static(place, "new", "web-1")
     refused = place.windlass("servers", "trust", "new")

@@ -56,6 +56,8 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
 
 EVERY_DAY = {("sshd", "dash"), ("sshd", "bash"), ("ash", "ash")}
 """Server and shell of the tests that run with all the others; the rest of the table is for the long suite."""
+BUSYBOX_MATTERS = {"test_commands.py", "test_supervised_shell.py", "test_supervised_stops.py"}
+"""Where a server that is all busybox is met every day."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -69,6 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         shell = params.get("shell") or params.get("shell_for_all")
         (left_out if host == "ash" and shell in ("dash", "bash") else kept).append(item)
         rare = shell is not None and (host, shell) not in EVERY_DAY
+        rare = rare or (host == "ash" and item.path.name not in BUSYBOX_MATTERS)
         plain = params.get("run_id") == "plain" and (host != "sshd" or shell == "bash")
         if host is not None and (rare or plain):
             item.add_marker(pytest.mark.long)

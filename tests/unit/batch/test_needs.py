@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +133,7 @@ def test_the_engine_shares_no_server_with_others() -> None:
 # ---------------------------------------------------------------- size
 
 
+@pytest.mark.long
 def test_ten_thousand_steps_in_a_chain_are_no_recursion() -> None:
     count = 10_000
     lines = [f"  s{number}: {{run: echo {number}}}" for number in range(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,6 +88,7 @@ def test_no_more_circles_than_anybody_reads() -> None:
     assert len(find_cycles(needs)) == 20
 
 
+@pytest.mark.long
 def test_thousands_of_results_along_a_chain() -> None:
     lines = ["steps:", "  s0: {run: x, register: r0}"]
     lines += [

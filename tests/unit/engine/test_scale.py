@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from core.engine.api import PlanRequest
 from core.model.states import RunState, TaskState
 from tests.support.lab import Lab
 
 
+@pytest.mark.long
 async def test_a_chain_of_ten_thousand_steps_runs_to_its_end(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "lab", ["a"])
     lab.batch("steps:\n" + "".join(f"  s{number}: {{run: x}}\n" for number in range(10_000)))
@@ -21,6 +24,7 @@ async def test_a_chain_of_ten_thousand_steps_runs_to_its_end(tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.long
 async def test_a_thousand_servers_times_twenty_steps(tmp_path: Path) -> None:
     lab = Lab(tmp_path / "lab", [f"web-{number}" for number in range(1_000)])
     steps = "".join(

@@ -157,7 +157,7 @@ def streams(draw: st.DrawFn) -> tuple[list[bytes], bytes, list[int]]:
     return secrets, data, draw(st.lists(st.integers(0, 9), max_size=80))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(streams())
 @example(([b"41abcdefgh"], b"%41abcde%66gh 41abcde%66gh", [8, 1, 1]))
 @example(([b"aaaaaaaa"], b"a" * 40, [7, 1, 3, 20]))
@@ -174,7 +174,7 @@ def test_any_cut_gives_what_the_whole_gives_and_nothing_else_changes(
     assert whole == expected(secrets, data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(SECRETS, st.binary(max_size=20), st.binary(max_size=20), st.lists(st.integers(0, 9), max_size=40))
 def test_no_form_survives(secret: bytes, before: bytes, after: bytes, sizes: list[int]) -> None:
     forms = Forms([secret])
