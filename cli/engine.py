@@ -9,6 +9,7 @@ import click
 
 from cli import jsonforms
 from cli.actor import actor
+from cli.audited import audited
 from cli.exits import Exit
 from cli.launch import perform, reader
 from cli.lazy import Lazy, LazyGroup
@@ -126,6 +127,7 @@ async def _take_over(yes: bool, as_json: bool) -> Exit:
         if not confirm(f"Kill pid {owner.pid}?"):
             say("nothing was killed")
             return Exit.NEEDS_PERSON
+    audited(workspace.path, "engine.take_over", pid=owner.pid, owner=str(owner))
     done = await take_over(workspace.state_dir, workspace.database, owner, actor=actor())
     runs = await _executing()
     if as_json:

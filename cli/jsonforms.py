@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         WorkspaceInfo,
     )
     from core.secrets.store import SecretInfo
+    from core.store.audit import Entry as Audited
     from core.workspace.folder import Workspace
     from core.workspace.registry import Entry as Registered
     from daemon.tokens import Token
@@ -403,6 +404,25 @@ def workspace(info: Workspace, registered: str, trusted: bool, why: str) -> Form
         "allow_env": list(info.allow_env),
         "trusted": trusted,
     }
+
+
+def audit_entry(entry: Audited) -> Form:
+    """One decision or change, as the audit log has it."""
+    return {
+        "type": "audit_entry",
+        "number": entry.number,
+        "time": moment(entry.time),
+        "actor": entry.actor,
+        "action": entry.action,
+        "details": plain(dict(entry.details)),
+        "previous": entry.previous,
+        "hash": entry.hash,
+    }
+
+
+def audit_verified(entries: int, head: str) -> Form:
+    """An audit log whose chain holds."""
+    return {"type": "audit_verified", "entries": entries, "head": head}
 
 
 def setting(path: str, value: Any, entry: Entry | None) -> Form:

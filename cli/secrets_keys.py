@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import jsonforms
+from cli.audited import audited
 from cli.exits import Exit
-from cli.options import changed_workspace, command, json_option, workspace_folder, workspace_option
+from cli.options import (
+    changed_folder,
+    changed_workspace,
+    command,
+    json_option,
+    workspace_folder,
+    workspace_option,
+)
 from cli.terminal import clean, emit, note, out, say, table
 from cli.words import ago, plural
 
@@ -60,6 +68,7 @@ def init(lines: Sequence[str]) -> Exit:
         note(
             f"identity {'found' if there else 'made'}: {clean(str(path))}; keep a copy of it in a safe place"
         )
+    audited(changed_folder(), "secret.recipients", added=[line.strip() for line in lines])
     new = store.add_recipients(lines)
     for line in lines:
         out(clean(line.strip()))
@@ -111,6 +120,7 @@ def recipients(action: str, keys: Sequence[str]) -> Exit:
         return Exit.OK
     if not keys:
         raise click.UsageError(f"{action} which KEY?")
+    audited(changed_folder(), "secret.recipients", **{"added" if action == "add" else "removed": list(keys)})
     if action == "add":
         new = store.add_recipients(keys)
         say(f"{plural(len(new), 'recipient')} added")
@@ -132,7 +142,9 @@ def rotate() -> Exit:
 
     A secret that you cannot open stays as it is and is named; the status is 4 then.
     """
-    rotated = changed_store().rotate()
+    store = changed_store()
+    audited(changed_folder(), "secret.rotate")
+    rotated = store.rotate()
     for name in rotated.done:
         out(clean(name))
     for name, why in rotated.left.items():

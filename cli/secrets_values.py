@@ -7,9 +7,10 @@ import sys
 
 import click
 
+from cli.audited import audited
 from cli.complete import complete_secrets
 from cli.exits import Exit
-from cli.options import workspace_option
+from cli.options import changed_folder, workspace_option
 from cli.secrets_keys import changed_store, open_store
 from cli.terminal import clean, confirm, interactive, out, out_bytes, say
 
@@ -32,7 +33,9 @@ def set_secret(name: str, force: bool) -> Exit:
     """
     store = changed_store()
     store.check_name(name)
-    store.put(name, _asked(name) if sys.stdin.isatty() else _piped(), force=force)
+    value = _asked(name) if sys.stdin.isatty() else _piped()
+    audited(changed_folder(), "secret.set", name=name)
+    store.put(name, value, force=force)
     say(f"stored: {clean(name)}")
     return Exit.OK
 
@@ -108,6 +111,7 @@ def edit(name: str, force: bool) -> Exit:
     if after == before:
         say("unchanged")
         return Exit.OK
+    audited(changed_folder(), "secret.set", name=name)
     store.put(name, after, force=force)
     say(f"stored: {clean(name)}")
     return Exit.OK

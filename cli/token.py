@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import jsonforms
+from cli.audited import audited
 from cli.exits import Exit
 from cli.lazy import Lazy, LazyGroup
 from cli.options import changed_folder, json_option, workspace_folder, workspace_option
@@ -48,7 +49,9 @@ def create(name: str, role: str, expires: str | None, as_json: bool) -> Exit:
     """
     from daemon.access import Role
 
-    made = _tokens(changed_folder()).create(name, Role(role), _seconds(expires))
+    folder, lasts_s = changed_folder(), _seconds(expires)
+    audited(folder, "token.create", name=name, role=role, expires=expires)
+    made = _tokens(folder).create(name, Role(role), lasts_s)
     if as_json:
         emit(jsonforms.token_made(name, role, made))
     else:
@@ -87,7 +90,9 @@ def list_tokens(as_json: bool) -> Exit:
 @workspace_option
 def revoke(name: str) -> Exit:
     """Take a token back: the next request with it is refused."""
-    _tokens(changed_folder()).revoke(name)
+    folder = changed_folder()
+    audited(folder, "token.revoke", name=name)
+    _tokens(folder).revoke(name)
     say(clean(f"revoked {name}"))
     return Exit.OK
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cli.audited import audited
 from cli.exits import Exit
 from cli.options import workspace_folder, workspace_option
 from cli.terminal import clean, confirm, interactive, note, out, say
@@ -33,6 +34,7 @@ def trust(yes: bool) -> Exit:
         if not confirm(clean(f"Run programs that {workspace.path} names, as you?")):
             say("nothing was changed")
             return Exit.NEEDS_PERSON
+    audited(workspace.path, "workspace.trust")
     give(workspace)
     out(clean(f"trusted {workspace.path}"))
     return Exit.OK
@@ -47,6 +49,7 @@ def untrust() -> Exit:
 
     workspace = Workspace(path=workspace_folder(), name="")
     if take_back(workspace):
+        audited(workspace.path, "workspace.untrust")
         out(clean(f"not trusted any more: {workspace.path}"))
     else:
         note(clean(f"{workspace.path} was not trusted"))

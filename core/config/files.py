@@ -19,6 +19,7 @@ from core.config.load import BASE, ENVIRONMENTS
 from core.config.sources import read_text
 from core.errors import InputError, NotPossible
 from core.files import private_folder, write_atomically
+from core.store.audit import AuditLog
 from core.workspace.folder import Workspace
 
 HISTORY = "config-history"
@@ -137,6 +138,8 @@ def _next(workspace: Workspace) -> int:
 
 
 def _write(workspace: Workspace, change: Change, keep: int) -> None:
+    told = {"did": change.action, "path": change.path, "file": change.file, "edit": change.number}
+    AuditLog(workspace.state_dir).append(change.actor, "config.edit", told)
     target = workspace.path / change.file
     kept = workspace.state_dir / HISTORY / f"{change.number}.json"
     try:

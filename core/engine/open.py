@@ -36,8 +36,8 @@ async def open_engine(
 
     Raises WorkspaceOwned with the owner named, InputError, StoreError.
     """
+    from core.engine.audited import AuditedEngine
     from core.engine.lease import Lease
-    from core.engine.local import LocalEngine
     from core.store.store import Store
 
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
@@ -46,7 +46,7 @@ async def open_engine(
     try:
         store = await Store.open(workspace.database)
         try:
-            engine = LocalEngine(
+            engine = AuditedEngine(
                 workspace,
                 store,
                 lease,

@@ -35,6 +35,7 @@ from core.model.views import (
     UsedValue,
     WorkspaceInfo,
 )
+from core.store.audit import AuditLog
 from core.store.reader import StoreReader
 from core.workspace.find import SETTINGS_FILE
 from core.workspace.folder import Workspace
@@ -357,6 +358,8 @@ class ReadingEngine:
     async def trust(self, key: HostKey, *, actor: str) -> None:
         """See Engine.trust. known_hosts is written atomically: nobody's lease is needed."""
         check_changeable(self._workspace)
+        told = {"server": key.server, "key": key.fingerprint}
+        await asyncio.to_thread(AuditLog(self._workspace.state_dir).append, actor, "server.trust", told)
         await (await self.catalogue()).trust(key)
 
     async def start(self, request: RunRequest) -> RunInfo:

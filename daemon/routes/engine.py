@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 
 from daemon.access import Action, Caller
 from daemon.context import TheEngine, TheServed, may
+from daemon.routes.audit import audit_log
 
 router = APIRouter(tags=["engine"])
 
@@ -51,5 +53,7 @@ async def stop(
     now: Annotated[bool, Query(description="End at once; attempts in flight are abandoned.")] = False,
 ) -> Health:
     """Ends the engine: what is in flight ends first, and its runs stay resumable."""
+    log = await audit_log(engine)
+    await asyncio.to_thread(log.append, caller.name, "engine.stop", {"now": now})
     served.stop(not now)
     return Health(status="stopping")

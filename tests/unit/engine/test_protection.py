@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from core.errors import ConfirmationNeeded, InputError, NeedsPerson, NotPossible
 from core.model.ids import TaskKey
 from core.model.states import Decision, RunState, TaskState
 from tests.support.lab import ACTOR, Lab
+from tests.support.memory import Reply
 
 UNDOABLE = "steps: {one: {run: work, undo: back}}"
 LASTING = "steps: {one: {run: work}}"
@@ -119,6 +121,8 @@ async def test_a_read_only_workspace_can_be_paused_and_cancelled_only(lab: Lab) 
 
 async def test_a_faulty_workspace_shows_and_ends_its_runs_and_plans_nothing(lab: Lab) -> None:
     lab.batch(UNDOABLE)
+    never = asyncio.Event()
+    lab.memory.rule = lambda _ref, _work: Reply(until=never)
     async with lab.engine() as engine:
         await engine.start(request("work", "dev"))
         await engine.close()  # in flight: in doubt
