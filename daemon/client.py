@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -128,7 +129,7 @@ class EngineClient:
     async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:
         """See Engine.batch_effects."""
         body = {"file": file, "text": text, "environment": environment}
-        return await self._post(list[BatchChange], "/config/effects", body)
+        return await self._post(list[BatchChange], "/config-effects", body)
 
     # ------------------------------------------------------------ servers
 
@@ -152,8 +153,15 @@ class EngineClient:
 
     async def start(self, request: RunRequest) -> RunInfo:
         """See Engine.start."""
-        request = replace(request, plan=self._with_variables(request.plan))
-        return await self._post(RunInfo, "/runs", codec.dump(RunRequest, request))
+        plan = self._with_variables(request.plan)
+        request = replace(request, plan=plan, key=request.key or secrets.token_hex(16))
+        body = codec.dump(RunRequest, request)
+        try:
+            return await self._post(RunInfo, "/runs", body)
+        except EngineGone:
+            # It may have been started all the same: asking again under the same key starts no second one.
+            await asyncio.sleep(AGAIN_FIRST_S)
+            return await self._post(RunInfo, "/runs", body)
 
     async def pause(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
         """See Engine.pause."""

@@ -15,8 +15,10 @@ the state is read again.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from core.model.events import Event
@@ -64,7 +66,8 @@ class RunRequest:
     """A plan to carry out. `alongside` starts although another open run holds some of the servers.
 
     `digest`, when given, is that of the plan the person saw: a batch changed since is refused. `confirm` is what
-    the person typed where the plan asks for a name (`Plan.confirm`).
+    the person typed where the plan asks for a name (`Plan.confirm`). Of requests with one `key` the first starts a
+    run, and the same one again gives that run: whoever lost the answer asks anew.
     """
 
     plan: PlanRequest
@@ -72,6 +75,13 @@ class RunRequest:
     alongside: bool = False
     digest: str = ""
     confirm: str = ""
+    key: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What is asked for, as one digest; not by whom, and not under which key."""
+        told = {**asdict(self), "actor": "", "key": ""}
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,8 @@ class LocalEngine(ReadingEngine):
         catalogue = await self.catalogue()
         async with self._starting:
             self._check_open()
+            if request.key and (known := await self._known(request)) is not None:
+                return await self.run(known)
             held = await self._reader.holds()
             planned = await catalogue.plan(request.plan, held=held, keep_files=True)
             if request.digest and planned.plan.digest != request.digest:
@@ -141,6 +143,19 @@ class LocalEngine(ReadingEngine):
             run = await self._create(planned, request, plan.protection, secrets)
         self._spawn(run)
         return await self.run(run.book.number)
+
+    async def _known(self, request: RunRequest) -> int | None:
+        """The run that was started under the key of a request. Raises NotPossible where that was another request."""
+        found = await self._reader.run_of_key(request.key)
+        if found is None:
+            return None
+        number, asked = found
+        if asked != request.fingerprint:
+            raise NotPossible(
+                f"the key {request.key!r} was used for another request, which started run {number}",
+                hint="nothing was started; take a new key for each new request",
+            )
+        return number
 
     async def _create(
         self,
@@ -195,6 +210,8 @@ class LocalEngine(ReadingEngine):
             ],
         )
         tx.hold(number, plan.servers)
+        if request.key:
+            tx.key_of_run(number, request.key, request.fingerprint)
         tx.event(
             events.RUN_CREATED,
             run=number,

@@ -197,6 +197,11 @@ class StoreReader:
         found = await self.runs(limit=1, before=number + 1)
         return found[0] if found and found[0].number == number else None
 
+    async def run_of_key(self, key: str) -> tuple[int, str] | None:
+        """The run that was asked for under a key, with the digest of that request."""
+        row = await self._one("SELECT run, request FROM run_keys WHERE key = ?", [key])
+        return (row[0], row[1]) if row else None
+
     async def has_run(self, digest: str, environment: str) -> bool:
         """Whether a batch text, by its digest, was ever started in an environment."""
         found = await self._one(

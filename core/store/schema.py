@@ -167,5 +167,13 @@ ALTER TABLE runs ADD COLUMN protection TEXT NOT NULL DEFAULT 'none';
 CREATE INDEX snapshots_by_digest ON snapshots (digest);
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4 = """
+CREATE TABLE run_keys (
+    key TEXT PRIMARY KEY,
+    run INTEGER NOT NULL REFERENCES runs (number) ON DELETE CASCADE,
+    request TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 VERSION = len(MIGRATIONS)

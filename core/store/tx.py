@@ -138,6 +138,11 @@ class Tx:
         """Gives back every server that a run holds."""
         self.statements += (("DELETE FROM holds WHERE run = ?", (run,)),)
 
+    def key_of_run(self, run: int, key: str, request: str) -> None:
+        """Keeps under which key a run was asked for, with the digest of the request."""
+        sql = "INSERT INTO run_keys (key, run, request) VALUES (?, ?, ?)"
+        self.statements += ((sql, (key, run, request)),)
+
     def create_run(self, run: NewRun, steps: Sequence[NewStep], tasks: Sequence[NewTask]) -> None:
         """A new run with its snapshot, steps and tasks, all waiting."""
         self.many += (

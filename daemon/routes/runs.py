@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import APIRouter, Body, Header, Path, Query
 from pydantic import BaseModel
 
 from core.engine.api import RunRequest
@@ -23,6 +23,7 @@ Number = Annotated[int, Path(ge=0)]
 Reader = Annotated[Caller, may(Action.RUNS_READ)]
 Controller = Annotated[Caller, may(Action.RUNS_CONTROL)]
 WAIT_AT_MOST_S = 30.0
+KEY_CHARS = 200
 
 
 class Reason(BaseModel):
@@ -70,10 +71,16 @@ class Changes(BaseModel):
 
 @router.post("/runs", status_code=201)
 async def start(
-    engine: TheEngine, request: RunRequest, caller: Annotated[Caller, may(Action.RUNS_START)]
+    engine: TheEngine,
+    request: RunRequest,
+    caller: Annotated[Caller, may(Action.RUNS_START)],
+    idempotency_key: Annotated[str, Header(max_length=KEY_CHARS, pattern=r"^[\x21-\x7e]*$")] = "",
 ) -> RunInfo:
-    """Plans, stores the snapshot and starts executing; the answer comes when the run is durable."""
-    return await engine.start(replace(request, actor=caller.name))
+    """Plans, stores the snapshot and starts executing; the answer comes when the run is durable.
+
+    Under one `Idempotency-Key` one run is started: the same request again gives it, another one is refused.
+    """
+    return await engine.start(replace(request, actor=caller.name, key=idempotency_key or request.key))
 
 
 @router.get("/runs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -545,3 +546,22 @@ async def test_explanations_name_what_a_task_waits_for(lab: Lab) -> None:
         )
         doubt = await engine.explain(1, TaskKey("one", "a"))
         assert doubt.unknown and "run attempt 1" in doubt.unknown[0]
+
+
+async def test_one_key_starts_one_run(lab: Lab) -> None:
+    request = RunRequest(PlanRequest(lab.batch("steps: {one: {run: x, undo: y}}")), ACTOR, key="deploy-41")
+    async with lab.engine() as engine:
+        first = await engine.start(request)
+        assert (await engine.wait(first.number)).state is RunState.DONE
+    async with lab.engine() as engine:  # whoever lost the answer may ask the next engine
+        again = await engine.start(request)
+        assert again.number == first.number and len(await engine.runs()) == 1
+        with pytest.raises(NotPossible, match="was used for another request, which started run 1"):
+            await engine.start(replace(request, plan=replace(request.plan, limit="name:a")))
+        other = await engine.start(replace(request, key="deploy-42"))
+        assert other.number == 2
+        await engine.wait(2)
+        together = [engine.start(replace(request, key="deploy-43")) for _ in range(5)]
+        assert {run.number for run in await asyncio.gather(*together)} == {3}
+        await engine.wait(3)
+    assert len(lab.memory.effects) == 6
