@@ -63,6 +63,7 @@ def decide_what_ran(program: Program) -> None:
     assert program.call("runs", "wait", status=None).returncode == 0
 
 
+@pytest.mark.long
 def test_f12_a_second_engine_is_refused_with_pid_user_host_and_age(program: Program) -> None:
     with program.process("run", program.batch(RUN)) as process:
         began(program)
@@ -151,6 +152,7 @@ def test_f13_an_overtaken_engine_commits_nothing_and_starts_nothing_more(
     assert {server: program.lines(server, "effects") for server in program.servers} == effects
 
 
+@pytest.mark.long
 def test_f13_while_a_frozen_engine_holds_the_write_lock_the_lock_alone_gives_nobody_in(
     program: Program, tmp_path: Path
 ) -> None:

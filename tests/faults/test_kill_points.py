@@ -90,6 +90,7 @@ def test_f02_an_upload_that_was_never_begun_is_found_not_done_and_made(single: P
     assert single.lines("a", "page") == ["new"]
 
 
+@pytest.mark.long
 def test_f03_killed_after_the_side_effect_before_the_outcome_it_is_not_done_twice(single: Program) -> None:
     die(single, "started", "one", "run", single.batch(ONE))
     assert single.lines("a", "effects") == ["one"]
@@ -97,6 +98,7 @@ def test_f03_killed_after_the_side_effect_before_the_outcome_it_is_not_done_twic
     assert single.lines("a", "effects") == ["one", "two"]
 
 
+@pytest.mark.long
 def test_f03_killed_at_the_commit_of_the_outcome_it_is_not_done_twice(single: Program) -> None:
     die(single, "commit", "UPDATE attempts SET ended", "run", single.batch(ONE))
     assert single.lines("a", "effects") == ["one"]
@@ -104,6 +106,7 @@ def test_f03_killed_at_the_commit_of_the_outcome_it_is_not_done_twice(single: Pr
     assert single.lines("a", "effects") == ["one", "two"]
 
 
+@pytest.mark.long
 def test_f03_an_upload_that_arrived_is_adopted_by_its_digest(single: Program) -> None:
     (single.path / "files" / "page").write_text("new\n")
     die(single, "started", "put", "run", single.batch(UPLOAD))
@@ -126,6 +129,7 @@ def test_f03_what_check_says_is_shown_as_evidence_and_decides_nothing(single: Pr
     assert "check says in place" in shown.stdout and "may still run" in shown.stdout
 
 
+@pytest.mark.long
 def test_f04_killed_right_after_the_outcome_it_is_not_run_again(single: Program) -> None:
     die(single, "start", "two", "run", single.batch(ONE))
     assert single.states()["one@a"] == "done"
@@ -133,6 +137,7 @@ def test_f04_killed_right_after_the_outcome_it_is_not_run_again(single: Program)
     assert single.lines("a", "effects") == ["one", "two"]
 
 
+@pytest.mark.long
 def test_f05_killed_inside_an_undo_the_rollback_resumes_and_nothing_is_undone_silently_twice(
     single: Program,
 ) -> None:

@@ -77,6 +77,7 @@ def test_f56_a_backup_put_back_in_mid_run_waits_for_a_person_and_runs_nothing_tw
     program.call("runs", "cancel", "1", "--reason", "it had ended before the restore", status=1)
 
 
+@pytest.mark.long
 def test_f56_a_copied_workspace_waits_and_the_original_goes_on(program: Program, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     with program.process("run", program.batch(RUN)) as process:

@@ -172,6 +172,7 @@ def test_f05_killed_at_random_moments_of_a_rollback_every_undo_happens_once(pair
     assert killed_while_rolling_back(pair, seed=5, steps=12, kills=3).count.kills >= 2
 
 
+@pytest.mark.long
 def test_f25_connections_cut_and_killed_at_random_moments_nothing_runs_twice(tmp_path: Path) -> None:
     assert broken(tmp_path, seed=25, servers=2, steps=24, breaks=6).count.kills >= 3
 

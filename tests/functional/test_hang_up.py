@@ -119,6 +119,7 @@ def test_a_signal_ends_it_in_order(terminals: list[Terminal], number: signal.Sig
     terminal.wait_for(b"status 0", on="stdout")
 
 
+@pytest.mark.long
 def test_a_stalled_terminal_stalls_nothing_else(terminals: list[Terminal]) -> None:
     """Nobody reads the terminal; the event loop, where the engine lives, goes on."""
     terminal = Terminal("live", "busy")

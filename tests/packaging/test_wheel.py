@@ -126,6 +126,7 @@ def test_no_locked_dependency_has_a_name_of_ours(repository: Path) -> None:
 # ---------------------------------------------------------------- where it is installed
 
 
+@pytest.mark.long
 def test_version_in_a_fresh_environment(installed: Path, tmp_path: Path) -> None:
     from cli.version import __version__
 
@@ -134,6 +135,7 @@ def test_version_in_a_fresh_environment(installed: Path, tmp_path: Path) -> None
     assert __version__ in answer.stdout
 
 
+@pytest.mark.long
 def test_a_folder_with_names_of_ours_does_not_get_in_the_way(installed: Path, tmp_path: Path) -> None:
     for name in ("cli", "core", "daemon", "providers"):
         (tmp_path / name).mkdir()

@@ -57,6 +57,7 @@ def test_a_batch_is_run_once_and_then_in_place(place: Place) -> None:
     assert sorted(logs.out.splitlines()) == ["line 1", "line 2", "line 3", "oops"]
 
 
+@pytest.mark.long
 def test_a_killed_engine_leaves_nothing_done_twice_and_nothing_lost(place: Place) -> None:
     place.batch(TWO_STEPS)
     program = place.start("run", "work")
@@ -98,6 +99,7 @@ def test_a_killed_engine_leaves_an_unsupervised_command_to_a_person(place: Place
         assert (place.home(name) / "gate").read_text() == "begun\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("policy", "begun"), [("retry", 2), ("skip", 1)])
 def test_the_policy_decides_after_a_kill(place: Place, policy: str, begun: int) -> None:
     place.batch(UNSUPERVISED)
@@ -207,6 +209,7 @@ def test_a_rollback_that_was_killed_is_resumed(place: Place) -> None:
     assert (place.home("web-1") / "log").read_text().split() == ["one", "two", "undo-two", "undo-one"]
 
 
+@pytest.mark.long
 def test_failures_and_lost_servers_are_told_apart(place: Place) -> None:
     place.batch(
         "{strategy: {on_failure: continue}, steps: {one: {run: 'echo no space left >&2; exit 7'}}}", "fails"

@@ -52,7 +52,7 @@ def runs(draw: st.DrawFn) -> tuple[str, dict[str, str], dict[tuple[str, str], se
     return head + "".join(steps), ends, waited
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(runs())
 def test_a_rollback_undoes_exactly_what_was_handed_over_in_reverse(
     drawn: tuple[str, dict[str, str], dict[tuple[str, str], set[tuple[str, str]]]],

@@ -231,7 +231,7 @@ def needs_met(scheduler: Scheduler, index: int) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     graph=graphs(),
     limits=st.builds(
