@@ -8,10 +8,11 @@ import dataclasses
 import pytest
 from textual.widgets import Input
 
+from core.engine.api import RunRequest
 from core.errors import Fault, InputError, NotPossible
 from core.model.ids import TaskKey
 from core.model.states import Decision, RunState, TaskState
-from core.model.views import OwnerInfo
+from core.model.views import OwnerInfo, RunInfo
 from tests.functional import lab
 from tests.functional.conftest import MakeApp
 from tests.functional.scripted_engine import NOW
@@ -745,3 +746,23 @@ async def test_leaving_in_the_middle_of_reading_is_no_fault(make_app: MakeApp) -
         screen.undertake(lambda: screen._show_why(chosen), "choose")
         await asyncio.gather(*(worker.wait() for worker in list(app.workers)), return_exceptions=True)
     assert app.return_code in (None, 0)
+
+
+async def test_a_start_that_takes_a_while_is_told_and_cannot_be_left(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    gate, start = asyncio.Event(), engine.start
+
+    async def slow(request: RunRequest) -> RunInfo:
+        await gate.wait()
+        return await start(request)
+
+    engine.start = slow  # type: ignore[method-assign]
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "b", "j", "s")
+        await until(pilot, lambda: any("the engine in the background" in told for told in notices(app)))
+        await pilot.press("q")
+        await until(pilot, lambda: "it is being started" in notices(app))
+        assert isinstance(app.screen, StartSheet)
+        gate.set()
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))

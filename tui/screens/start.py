@@ -30,6 +30,10 @@ from tui.widgets.table import Column, VirtualTable
 ENVIRONMENT, CONFIRM = "chosen-environment", "typed-name"
 
 
+SLOW_S = 0.4
+"""After how long without an answer it is said that something goes on."""
+
+
 class StartSheet(Sheet[int]):
     """Ends with the number of the run that was started, or None. `batch` is chosen at the beginning."""
 
@@ -273,9 +277,9 @@ class StartSheet(Sheet[int]):
         return ""
 
     def reason(self, action: str) -> str:
+        if action in {"start", "alongside", "close"} and self._starting:
+            return "it is being started"
         if action in {"start", "alongside"}:
-            if self._starting:
-                return "it is being started"
             if self._plan is None:
                 return "this batch cannot be started as it stands"
             if self._stale:
@@ -329,6 +333,16 @@ class StartSheet(Sheet[int]):
                 self.dismiss(run.number)
 
         self.undertake(start, "start")
+        self.set_timer(SLOW_S, self._tell_slow)
+
+    def _tell_slow(self) -> None:
+        if self._starting and not self.leaving:
+            self.say("starting it: the engine in the background is started first")
+
+    def action_close(self) -> None:
+        """Back to the screen below; not while a run is being started, which would be there all the same."""
+        if not self._starting or self.allowed("close"):
+            super().action_close()
 
 
 def _field(label: str, name: str, value: str, hint: str, about: str) -> Horizontal:
