@@ -34,7 +34,8 @@ class AuditedEngine(LocalEngine):
             "params": dict(plan.params),
             "limit": plan.limit,
             "environment": plan.environment,
-            "settings": [*plan.settings, *plan.texts],
+            # Which values were set, not to what: somebody may have typed a password there.
+            "settings": [text.partition("=")[0] for text in (*plan.settings, *plan.texts)],
             "confirm": request.confirm,
         }
         async with self._audited(request.actor, "run.start", **told):

@@ -27,6 +27,11 @@ def explain(
             sentences += _open_needs(run, snapshot, task, steps, needed)
         case TaskState.BLOCKED:
             sentences.append(f"{task.step} is blocked on {task.server}: {task.why}")
+        case TaskState.RUNNING if run.interrupted:
+            sentences.append(
+                f"attempt {task.attempt} of {task.attempts} was under way when its engine ended: "
+                f"a resume asks {task.server} what became of it"
+            )
         case TaskState.RUNNING:
             sentences.append(_running(task, attempts))
         case _:

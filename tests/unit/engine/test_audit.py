@@ -51,6 +51,17 @@ async def test_a_run_from_its_start_to_its_rollback(lab: Lab) -> None:
     assert "cannot be resumed" in found[4].details["why"]
 
 
+async def test_of_a_setting_only_the_path_is_told(lab: Lab) -> None:
+    (lab.path / "config").mkdir()
+    (lab.path / "config" / "base.yaml").write_text("db: {password: x}\n")
+    request = PlanRequest(lab.batch(BATCH), settings=("db.password=hunter22-typed",))
+    async with lab.engine() as engine:
+        await engine.start(RunRequest(request, ACTOR))
+        await engine.wait(1)
+    assert entries(lab)[0].details["settings"] == ["db.password"]
+    assert "hunter22-typed" not in (lab.path / ".windlass" / "audit.jsonl").read_text()
+
+
 async def test_without_the_log_nothing_is_changed_but_what_makes_it_safer(own_lab: Lab) -> None:
     own_lab.memory.rule = lambda ref, work: Reply(InDoubt("lost"))
     async with own_lab.engine() as engine:
