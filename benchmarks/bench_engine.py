@@ -159,7 +159,7 @@ async def run_engine(folder: Path, chains: int, length: int) -> tuple[Figures, F
         ended = await engine.wait(run.number)
         if ended.state is not RunState.DONE or ended.counts[next(iter(ended.counts))] != chains * length:
             raise AssertionError(f"the run ended {ended.state.value}: {ended.counts}")
-        commits = engine._store.commits  # type: ignore[attr-defined]
+        commits = engine._store.commits
     finally:
         await engine.close()
     tasks = chains * length

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cli.actor import actor
 from cli.options import changed_folder, workspace_folder
-from cli.terminal import clean, paint, say
+from cli.terminal import clean, interactive, paint, say
 from cli.version import __version__
 
 if TYPE_CHECKING:
@@ -35,22 +35,88 @@ def perform(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def owner(folder: Path | None = None) -> AsyncIterator[Engine]:
     """The engine of a workspace (the one the command names): one in the background, where there is one, else this
-    process. Raises WorkspaceOwned, EngineGone.
+    process, which lets others watch. Raises WorkspaceOwned, EngineGone.
 
     What the operator must know of this opening is told on stderr.
     """
     folder = changed_folder() if folder is None else folder
-    engine: Engine | None = await background(folder)
-    if engine is None:
-        from core.engine.open import open_engine
+    client = await background(folder)
+    if client is not None:
+        async with _told(client):
+            yield client
+        return
+    from core.engine.open import open_engine
+    from core.workspace.folder import Workspace
+    from daemon.beside import served_beside
 
-        engine = await open_engine(folder, actor=actor())
+    engine = await open_engine(folder, actor=actor())
+    async with _told(engine), served_beside(engine, Workspace.open(folder).state_dir, __version__):
+        yield engine
+
+
+@asynccontextmanager
+async def _told(engine: Engine) -> AsyncIterator[None]:
+    """Tells what the operator must know of an opened engine, which is closed at the end."""
     try:
         for notice in (await engine.workspace()).notices:
             say(f"{paint('warning:', 'warning', sys.stderr)} {clean(notice)}")
-        yield engine
+        yield
     finally:
         await engine.close()
+
+
+@asynccontextmanager
+async def carrier(folder: Path | None = None, *, foreground: bool = False) -> AsyncIterator[Engine]:
+    """The engine that is to carry on a run: on a terminal one in the background, which its first change starts, so
+    that closing the terminal ends nothing; without a terminal, or with `foreground`, this process itself, unless one in
+    the background is there.
+
+    Raises WorkspaceOwned where another one, which ends with its command, owns the workspace, or with `foreground`
+    where any does.
+    """
+    from core.engine.lease import read_owner
+    from core.errors import WorkspaceOwned
+    from core.workspace.folder import Workspace
+
+    folder = changed_folder() if folder is None else folder
+    there = read_owner(Workspace.open(folder).state_dir)
+    if foreground and there is not None and there.background:
+        raise WorkspaceOwned(
+            f"an engine in the background owns this workspace: {there}",
+            hint="without --foreground it carries out the run; `windlass engine stop` ends it",
+        )
+    if there is not None or foreground or not interactive():
+        async with owner(folder) as engine:
+            yield engine
+        return
+    async with _on_demand(folder) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def steerer(folder: Path | None = None) -> AsyncIterator[Engine]:
+    """The engine of a workspace for what carries nothing on (pause, cancel): also one that ends with its command."""
+    from core.engine.lease import read_owner
+    from core.workspace.folder import Workspace
+
+    folder = changed_folder() if folder is None else folder
+    there = read_owner(Workspace.open(folder).state_dir)
+    if there is None or there.background:
+        async with owner(folder) as engine:
+            yield engine
+    else:
+        async with _on_demand(folder) as engine:
+            yield engine
+
+
+@asynccontextmanager
+async def _on_demand(folder: Path) -> AsyncIterator[Engine]:
+    """Looks by itself, and changes through the engine that is there, or is started then."""
+    from daemon.on_demand import OnDemandEngine
+
+    engine = await OnDemandEngine.open(folder, actor=actor(), version=__version__)
+    async with _told(engine):
+        yield engine
 
 
 async def background(folder: Path, *, start: bool = False) -> EngineClient | None:

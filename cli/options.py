@@ -133,6 +133,15 @@ def follow_options(function: F) -> F:
     )
 
 
+def foreground_option(function: F) -> F:
+    """`--foreground`: this process carries the run out, also on a terminal."""
+    return click.option(
+        "--foreground",
+        is_flag=True,
+        help="Carry it out in this process, also on a terminal: Ctrl-C then ends it.",
+    )(function)
+
+
 def _selector(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     from cli.selectors import check_selector
     from core.errors import InputError

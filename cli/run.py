@@ -1,4 +1,4 @@
-"""`windlass run`: plans a batch, asks on a terminal, executes it in this process and follows it."""
+"""`windlass run`: plans a batch, asks on a terminal, has it carried out and follows it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ from cli.actor import actor
 from cli.config_options import settings_options
 from cli.environments import confirm_option, environment_option, tell_protection, typed_name
 from cli.exits import Exit
-from cli.launch import owner, perform, reader
-from cli.options import batch_arguments, changed_folder, command, follow_options, workspace_option
+from cli.launch import carrier, perform, reader
+from cli.options import (
+    batch_arguments,
+    changed_folder,
+    command,
+    follow_options,
+    foreground_option,
+    workspace_option,
+)
 from cli.terminal import confirm, emit, interactive, out, say
 
 if TYPE_CHECKING:
@@ -34,6 +41,7 @@ POLL_S = 0.5
 @click.option(
     "--detach", is_flag=True, help="Start it in a background engine, print its number, and follow nothing."
 )
+@foreground_option
 @click.option("--wait", is_flag=True, help="Wait until no other engine and no other run is in the way.")
 @settings_options
 @confirm_option
@@ -47,6 +55,7 @@ def run(
     yes: bool,
     alongside: bool,
     detach: bool,
+    foreground: bool,
     wait: bool,
     settings: tuple[str, ...],
     texts: tuple[str, ...],
@@ -54,18 +63,22 @@ def run(
 ) -> Exit:
     """Run a batch and follow it.
 
-    BATCH is a name (batches/NAME.yaml) or a path. The first Ctrl-C (or SIGTERM, SIGHUP) starts no further
-    task, lets those in flight end and leaves the run resumable; the second stops at once. Without a terminal
-    it asks nothing; where production needs its name typed, --confirm gives it.
+    BATCH is a name (batches/NAME.yaml) or a path. On a terminal the background engine carries it out, started
+    where none runs: Ctrl-C, or the end of the terminal, only stops following. Without a terminal, or with
+    --foreground, where no background engine runs, it is carried out here: the first Ctrl-C (or SIGTERM, SIGHUP)
+    starts no further task, lets those in flight end and leaves the run resumable; the second stops at once. Without a
+    terminal it asks nothing; where production needs its name typed, --confirm gives it.
     """
     from core.engine.api import PlanRequest, RunRequest
 
     asked = PlanRequest(batch, params, limit, False, environment, settings, texts)
     request = RunRequest(asked, actor(), alongside, confirm=typed)
     ask = not yes and interactive()
+    if detach and foreground:
+        raise click.UsageError("--detach and --foreground exclude each other")
     if detach:
         return perform(_detached(changed_folder(), request, how, ask=ask))
-    return perform(_run(changed_folder(), request, how, ask=ask, wait=wait))
+    return perform(_run(changed_folder(), request, how, ask=ask, wait=wait, foreground=foreground))
 
 
 async def _detached(folder: Path, request: RunRequest, how: Following, *, ask: bool) -> Exit:
@@ -97,16 +110,18 @@ async def _detached(folder: Path, request: RunRequest, how: Following, *, ask: b
     return Exit.OK
 
 
-async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, wait: bool) -> Exit:
+async def _run(
+    folder: Path, request: RunRequest, how: Following, *, ask: bool, wait: bool, foreground: bool
+) -> Exit:
     if not wait:
-        async with owner(folder) as engine:
+        async with carrier(folder, foreground=foreground) as engine:
             return await start(engine, request, how, ask=ask)
     from core.errors import NotPossible, ReadOnlyWorkspace, WorkspaceOwned
 
     told = ""
     while True:
         try:
-            async with owner(folder) as engine:
+            async with carrier(folder, foreground=foreground) as engine:
                 if request.alongside or not (await engine.plan(request.plan)).held:
                     return await start(engine, request, how, ask=ask)
                 raise NotPossible("the servers are held by another run")
@@ -116,15 +131,16 @@ async def _run(folder: Path, request: RunRequest, how: Following, *, ask: bool, 
             if error.message != told:
                 told = error.message
                 say(f"waiting: {told}")
-        await _until_free(folder, request)
+        await _until_free(folder, request, foreground)
 
 
-async def _until_free(folder: Path, request: RunRequest) -> None:
-    """Waits, without owning anything, until no engine owns the workspace and no open run holds the servers."""
+async def _until_free(folder: Path, request: RunRequest, foreground: bool) -> None:
+    """Waits, without owning anything, until an engine is free to carry it out and no open run holds the servers."""
     async with reader(folder) as engine:
         while True:
             await asyncio.sleep(POLL_S)
-            if (await engine.workspace()).owner is not None:
+            owner = (await engine.workspace()).owner
+            if owner is not None and (foreground or not owner.background):
                 continue
             if request.alongside or not (await engine.plan(request.plan)).held:
                 return

@@ -11,8 +11,8 @@ from cli.actor import actor
 from cli.complete import complete_runs, complete_steps
 from cli.environments import confirm_option, tell_protection, typed_name
 from cli.exits import Exit, status_of
-from cli.launch import owner, perform
-from cli.options import follow_options, selector_option, workspace_option
+from cli.launch import carrier, perform, steerer
+from cli.options import follow_options, foreground_option, selector_option, workspace_option
 from cli.terminal import confirm, interactive, say
 
 if TYPE_CHECKING:
@@ -26,23 +26,24 @@ run_argument = click.argument("run", required=False, type=click.IntRange(1), she
 
 @click.command()
 @run_argument
+@foreground_option
 @follow_options
 @workspace_option
-def resume(run: int | None, how: Following) -> Exit:
+def resume(run: int | None, foreground: bool, how: Following) -> Exit:
     """Carry on a paused or interrupted run.
 
     It goes on from its stored snapshot; done work is not repeated. Tasks in doubt are probed first; what evidence
     does not settle waits for a decision, or is decided by --in-doubt.
     """
-    return perform(_resume(run, how))
+    return perform(_resume(run, foreground, how))
 
 
-async def _resume(number: int | None, how: Following) -> Exit:
+async def _resume(number: int | None, foreground: bool, how: Following) -> Exit:
     from cli.choose import pick, resumable
     from cli.follow import act_and_follow
     from cli.runs_diff import tell_changes
 
-    async with owner() as engine:
+    async with carrier(foreground=foreground) as engine:
         run = await pick(engine, number, resumable, "to resume")
         await tell_changes(engine, run.number)
         return await act_and_follow(engine, lambda: engine.resume(run.number, actor=actor()), how)
@@ -51,23 +52,24 @@ async def _resume(number: int | None, how: Following) -> Exit:
 @click.command()
 @click.argument("words", metavar="[RUN] [TASK]...", nargs=-1, shell_complete=complete_runs)
 @click.option("--accept-risk", is_flag=True, help="Also tasks that may have run, and may still be running.")
+@foreground_option
 @follow_options
 @workspace_option
-def retry(words: Sequence[str], accept_risk: bool, how: Following) -> Exit:
+def retry(words: Sequence[str], accept_risk: bool, foreground: bool, how: Following) -> Exit:
     """Open failed tasks again and carry on.
 
     Without TASK (STEP@SERVER) all failed and unreachable ones, with what they had blocked.
     """
-    return perform(_retry(words, accept_risk, how))
+    return perform(_retry(words, accept_risk, foreground, how))
 
 
-async def _retry(words: Sequence[str], accept_risk: bool, how: Following) -> Exit:
+async def _retry(words: Sequence[str], accept_risk: bool, foreground: bool, how: Following) -> Exit:
     from cli.choose import pick, retryable, split, task_key
     from cli.follow import act_and_follow
 
     number, rest = split(words)
     keys = [task_key(word) for word in rest]
-    async with owner() as engine:
+    async with carrier(foreground=foreground) as engine:
         run = await pick(engine, number, retryable, "with failed tasks to retry")
 
         async def act() -> RunInfo:
@@ -81,18 +83,23 @@ async def _retry(words: Sequence[str], accept_risk: bool, how: Following) -> Exi
 @click.option("--all", "every", is_flag=True, help="Every task in doubt.")
 @click.option("--reason", required=True, metavar="TEXT", help="What you know; it is kept with the decision.")
 @click.option("--no-resume", is_flag=True, help="Only decide: do not carry the run on.")
+@foreground_option
 @follow_options
 @workspace_option
-def decide(words: Sequence[str], every: bool, reason: str, no_resume: bool, how: Following) -> Exit:
+def decide(
+    words: Sequence[str], every: bool, reason: str, no_resume: bool, foreground: bool, how: Following
+) -> Exit:
     """Decide a task in doubt: retry, done, failed or skip.
 
     DECISION is one of: retry (runs the command again although it may have run), done, failed, skip. When nothing
     is in doubt any more the run goes on and is followed.
     """
-    return perform(_decide(words, every, reason, no_resume, how))
+    return perform(_decide(words, every, reason, no_resume, foreground, how))
 
 
-async def _decide(words: Sequence[str], every: bool, reason: str, no_resume: bool, how: Following) -> Exit:
+async def _decide(
+    words: Sequence[str], every: bool, reason: str, no_resume: bool, foreground: bool, how: Following
+) -> Exit:
     from cli.choose import doubtful, pick, split, task_key
     from cli.doubts import tasks_in_doubt, tell_doubts
     from cli.follow import act_and_follow
@@ -107,7 +114,7 @@ async def _decide(words: Sequence[str], every: bool, reason: str, no_resume: boo
     keys = [task_key(word) for word in rest[:-1]]
     if bool(keys) == every:
         raise InputError("name the tasks to decide (STEP@SERVER), or say --all")
-    async with owner() as engine:
+    async with carrier(foreground=foreground) as engine:
         run = await pick(engine, number, doubtful, "with a task in doubt")
         if every:
             keys = [task.key for task in await tasks_in_doubt(engine, run)]
@@ -130,7 +137,7 @@ async def _decide(words: Sequence[str], every: bool, reason: str, no_resume: boo
 def pause(run: int | None, reason: str, how: Following) -> Exit:
     """Start no further task of a run.
 
-    A run that another process executes is paused there: Ctrl-C in its terminal, or its interface.
+    Also one that another command executes: it goes on to the end of what is in flight there.
     """
 
     async def act(engine: Engine, number: int) -> RunInfo:
@@ -167,7 +174,7 @@ async def _end(
     from cli.choose import pick, resumable
     from cli.follow import act_and_follow
 
-    async with owner() as engine:
+    async with steerer() as engine:
         run = await pick(engine, number, resumable, what)
         if ask and interactive() and not confirm(ask.format(run.number)):
             say("nothing was changed")
@@ -184,26 +191,41 @@ async def _end(
 @reason_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask, also on a terminal.")
 @confirm_option
+@foreground_option
 @follow_options
 @workspace_option
 def rollback(
-    run: int | None, steps: Sequence[str], limit: str, reason: str, yes: bool, typed: str, how: Following
+    run: int | None,
+    steps: Sequence[str],
+    limit: str,
+    reason: str,
+    yes: bool,
+    typed: str,
+    foreground: bool,
+    how: Following,
 ) -> Exit:
     """Undo what a run did, in reverse order.
 
     It covers each task of which an attempt was handed over, whatever came of it; steps without an undo stay as
     they are. Without RUN it is the newest run that is open or did not end well.
     """
-    return perform(_rollback(run, list(steps), limit, reason, yes, typed, how))
+    return perform(_rollback(run, list(steps), limit, reason, yes, typed, foreground, how))
 
 
 async def _rollback(
-    number: int | None, steps: list[str], limit: str, reason: str, yes: bool, typed: str, how: Following
+    number: int | None,
+    steps: list[str],
+    limit: str,
+    reason: str,
+    yes: bool,
+    typed: str,
+    foreground: bool,
+    how: Following,
 ) -> Exit:
     from cli.choose import pick, undoable
     from cli.follow import act_and_follow
 
-    async with owner() as engine:
+    async with carrier(foreground=foreground) as engine:
         run = await pick(engine, number, undoable, "to roll back (name one that ended well by its number)")
         kept = [step.name for step in await engine.steps(run.number) if step.irreversible]
         if kept:

@@ -20,8 +20,8 @@ from cli.actor import actor
 from cli.complete import complete_selectors
 from cli.environments import confirm_option, environment_option, tell_protection, typed_name
 from cli.exits import Exit
-from cli.launch import owner, perform
-from cli.options import changed_folder, follow_options, workspace_option
+from cli.launch import carrier, perform
+from cli.options import changed_folder, follow_options, foreground_option, workspace_option
 from cli.selectors import as_selector
 from cli.terminal import confirm, interactive, say
 
@@ -51,6 +51,7 @@ _OPENING = re.compile(r"\{[{%#]")
 @click.option("--alongside", is_flag=True, help="Also on servers that another open run holds.")
 @environment_option
 @confirm_option
+@foreground_option
 @follow_options
 @workspace_option
 def exec_command(
@@ -63,6 +64,7 @@ def exec_command(
     alongside: bool,
     environment: str,
     typed: str,
+    foreground: bool,
     how: Following,
 ) -> Exit:
     """Run a command on servers, as a recorded run.
@@ -81,11 +83,28 @@ def exec_command(
     from core.engine.api import PlanRequest, RunRequest
 
     asked = RunRequest(PlanRequest("", environment=environment), actor(), alongside, confirm=typed)
-    return perform(_exec(changed_folder(), selector, document, asked, how, ask=not yes and interactive()))
+    return perform(
+        _exec(
+            changed_folder(),
+            selector,
+            document,
+            asked,
+            how,
+            ask=not yes and interactive(),
+            foreground=foreground,
+        )
+    )
 
 
 async def _exec(
-    folder: Path, selector: str, document: str, asked: RunRequest, how: Following, *, ask: bool
+    folder: Path,
+    selector: str,
+    document: str,
+    asked: RunRequest,
+    how: Following,
+    *,
+    ask: bool,
+    foreground: bool,
 ) -> Exit:
     from dataclasses import replace
 
@@ -97,7 +116,7 @@ async def _exec(
 
     workspace = Workspace.load(folder)
     check_changeable(workspace)  # the engine would say it too late: the document is written before
-    async with owner(folder) as engine:
+    async with carrier(folder, foreground=foreground) as engine:
         servers = await engine.servers()
         if not choose(servers, selector):
             raise nothing_matches(servers, selector)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from core.engine.api import Engine
+from core.errors import WorkspaceOwned
 from daemon.access import Action, Caller, Role
 
 SOCKET_HOST = "unix"
@@ -36,12 +37,15 @@ Authenticate = Callable[[str], Caller | None]
 
 @dataclass(slots=True)
 class Served:
-    """What an app serves. `stop` asks the process to end: True drains, False ends at once."""
+    """What an app serves. `stop` asks the process to end: True drains, False ends at once. `takes_work` is False where
+    the engine ends with its command: it starts and carries on nothing for others.
+    """
 
     engine: Engine
     version: str
     authenticate: Authenticate
     stop: Callable[[bool], None]
+    takes_work: bool = True
     clients: int = 0
     """How many follow events now."""
     requests: int = 0
@@ -86,6 +90,15 @@ def _actor(request: Request, uid: int, pid: int) -> str:
     return f"{name} (pid {pid})" + (f", says {claimed}" if claimed else "")
 
 
+def takes_work(request: Request) -> None:
+    """A dependency of what makes an engine go on with a run. Raises WorkspaceOwned where it ends with its command."""
+    if not served(request).takes_work:
+        raise WorkspaceOwned(
+            "the engine of this workspace ends with the command that is it: it takes no other work",
+            hint="wait until it ends (`windlass run --wait`); watching, pausing, cancelling and deciding work",
+        )
+
+
 class May:
     """A dependency: the caller, where its role allows the action; FastAPI keeps `action` in the route."""
 
@@ -108,5 +121,6 @@ def may(action: Action) -> Any:
     return Depends(May(action))
 
 
+WORKS = Depends(takes_work)
 TheEngine = Annotated[Engine, Depends(engine)]
 TheServed = Annotated[Served, Depends(served)]

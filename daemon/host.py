@@ -14,9 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from core.engine.api import Engine
 from core.engine.local import LocalEngine
 from core.engine.open import open_engine
 from core.model.states import RunState
@@ -55,7 +53,7 @@ async def served_engine(
     background: bool,
     ending: Ending,
     listen: Address | None = None,
-) -> AsyncIterator[tuple[Engine, Served]]:
+) -> AsyncIterator[tuple[LocalEngine, Served]]:
     """The engine of a workspace, owned by this process and served on its socket, and over TCP at `listen`.
 
     Raises what `open_engine` raises, and WindlassError where it cannot listen.
@@ -79,7 +77,7 @@ async def served_engine(
         )
         tcp = [bind_tcp(listen)] if listen is not None else []
         async with serving(served, [bind(path), *tcp]):
-            cast(LocalEngine, engine).announce(str(path), background=background, version=version)
+            engine.announce(str(path), background=background, version=version)
             try:
                 yield engine, served
             finally:
@@ -127,7 +125,7 @@ async def host(
     LOGGER.info("ended")
 
 
-async def _drain(engine: Engine, ending: Ending) -> None:
+async def _drain(engine: LocalEngine, ending: Ending) -> None:
     draining = asyncio.ensure_future(engine.drain())
     insisted = asyncio.ensure_future(ending.now.wait())
     await asyncio.wait({draining, insisted}, return_when=asyncio.FIRST_COMPLETED)
@@ -138,7 +136,7 @@ async def _drain(engine: Engine, ending: Ending) -> None:
     await asyncio.gather(draining, return_exceptions=True)
 
 
-async def _until_idle(engine: Engine, served: Served, idle_s: float) -> None:
+async def _until_idle(engine: LocalEngine, served: Served, idle_s: float) -> None:
     """Returns when for that long nobody was there and nothing was to do."""
     clock = asyncio.get_running_loop().time
     since = clock()
@@ -149,8 +147,8 @@ async def _until_idle(engine: Engine, served: Served, idle_s: float) -> None:
             since = clock()
 
 
-async def _busy(engine: Engine) -> bool:
+async def _busy(engine: LocalEngine) -> bool:
     """Whether a run executes here, or waits for a person."""
-    if cast(LocalEngine, engine).executing:
+    if engine.executing:
         return True
     return bool(await engine.runs(states=[RunState.WAITING], limit=1))

@@ -57,7 +57,7 @@ class OnDemandEngine(ReadingEngine):
 
     async def pause(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
         """See Engine.pause."""
-        return await (await self._engine()).pause(run, actor=actor, reason=reason)
+        return await (await self._engine(steers=True)).pause(run, actor=actor, reason=reason)
 
     async def resume(self, run: int, *, actor: str) -> RunInfo:
         """See Engine.resume."""
@@ -65,7 +65,7 @@ class OnDemandEngine(ReadingEngine):
 
     async def cancel(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
         """See Engine.cancel."""
-        return await (await self._engine()).cancel(run, actor=actor, reason=reason)
+        return await (await self._engine(steers=True)).cancel(run, actor=actor, reason=reason)
 
     async def retry(
         self, run: int, *, actor: str, tasks: Sequence[TaskKey] = (), accept_risk: bool = False
@@ -77,7 +77,7 @@ class OnDemandEngine(ReadingEngine):
         self, run: int, task: TaskKey, decision: Decision, *, actor: str, reason: str
     ) -> RunInfo:
         """See Engine.decide."""
-        return await (await self._engine()).decide(run, task, decision, actor=actor, reason=reason)
+        return await (await self._engine(steers=True)).decide(run, task, decision, actor=actor, reason=reason)
 
     async def roll_back(
         self,
@@ -101,15 +101,16 @@ class OnDemandEngine(ReadingEngine):
             await self._client.close()
         await super().close()
 
-    async def _engine(self) -> EngineClient:
-        """The engine in the background, started where there is none.
+    async def _engine(self, *, steers: bool = False) -> EngineClient:
+        """The engine in the background, started where there is none. What only `steers` also reaches one that ends
+        with its command, once that serves.
 
-        Raises WorkspaceOwned where the engine of another terminal owns the workspace, else as `connect_or_start` does.
+        Raises WorkspaceOwned where such a one owns the workspace otherwise, else as `connect_or_start` does.
         """
         from daemon.launch import connect_or_start  # looking needs none of it
 
         owner = self._owner()
-        if owner is not None and not owner.background:
+        if owner is not None and not owner.background and not (steers and owner.socket):
             self._refuse()
         async with self._starting:
             if self._client is not None:

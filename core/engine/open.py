@@ -19,7 +19,7 @@ from core.workspace.folder import Workspace
 if TYPE_CHECKING:
     from core.engine.api import Engine
     from core.engine.executor import Executor
-    from core.engine.local import ExecutorFactory, RunScope
+    from core.engine.local import ExecutorFactory, LocalEngine, RunScope
 
 COLLECTOR_THRESHOLDS = (10_000, 20, 50)
 """When Python looks for cycles. A task makes hundreds of objects that die by themselves and hardly a cycle;
@@ -29,7 +29,7 @@ with Python's own (700, 10, 10) looking takes a sixth of the engine's CPU.
 
 async def open_engine(
     path: Path, *, actor: str, executor_factory: ExecutorFactory | None = None, background: bool = False
-) -> Engine:
+) -> LocalEngine:
     """Opens a workspace as its owner, and settles what an ended engine left in flight.
 
     `background` says that it is to serve others.

@@ -15,7 +15,7 @@ from core.model.ids import TaskKey
 from core.model.states import Decision, RunState
 from core.model.views import RunInfo, StepInfo, UsedValue
 from daemon.access import Action, Caller
-from daemon.context import TheEngine, may
+from daemon.context import WORKS, TheEngine, may
 
 router = APIRouter(tags=["runs"])
 
@@ -69,7 +69,7 @@ class Changes(BaseModel):
     diff: str
 
 
-@router.post("/runs", status_code=201)
+@router.post("/runs", status_code=201, dependencies=[WORKS])
 async def start(
     engine: TheEngine,
     request: RunRequest,
@@ -142,7 +142,7 @@ async def pause(engine: TheEngine, caller: Controller, number: Number, body: Rea
     return await engine.pause(number, actor=caller.name, reason=body.reason)
 
 
-@router.post("/runs/{number}/resume")
+@router.post("/runs/{number}/resume", dependencies=[WORKS])
 async def resume(engine: TheEngine, caller: Controller, number: Number) -> RunInfo:
     """Carries on a paused or interrupted run from its snapshot."""
     return await engine.resume(number, actor=caller.name)
@@ -154,7 +154,7 @@ async def cancel(engine: TheEngine, caller: Controller, number: Number, body: Re
     return await engine.cancel(number, actor=caller.name, reason=body.reason)
 
 
-@router.post("/runs/{number}/retry")
+@router.post("/runs/{number}/retry", dependencies=[WORKS])
 async def retry(engine: TheEngine, caller: Controller, number: Number, body: Retry) -> RunInfo:
     """Opens failed and unreachable tasks again, with what they had blocked."""
     return await engine.retry(number, actor=caller.name, tasks=body.tasks, accept_risk=body.accept_risk)
@@ -171,7 +171,7 @@ async def decide(
     return await engine.decide(number, body.task, body.decision, actor=caller.name, reason=body.reason)
 
 
-@router.post("/runs/{number}/rollback")
+@router.post("/runs/{number}/rollback", dependencies=[WORKS])
 async def roll_back(
     engine: TheEngine, caller: Annotated[Caller, may(Action.RUNS_ROLL_BACK)], number: Number, body: RollBack
 ) -> RunInfo:

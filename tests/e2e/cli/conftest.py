@@ -134,4 +134,5 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield made
     finally:
         made.end()
+        made.windlass("engine", "stop", "--now")
         assert made.windlass("servers", "stop").status == 0

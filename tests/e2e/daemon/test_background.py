@@ -14,7 +14,7 @@ import stat
 import subprocess
 import termios
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -322,11 +322,14 @@ def running_in_foreground(program: Program) -> Iterator[None]:
         process.wait(WAIT_S)
 
 
-@pytest.mark.parametrize("how", ["killed", "hung up"])
-def test_the_interface_goes_and_the_run_it_started_goes_on(program: Program, how: str) -> None:
+@contextlib.contextmanager
+def in_a_terminal(
+    program: Program, *words: str
+) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[str], None], int]]:
+    """A command in a terminal of its own: the process, a reader up to a text, and the terminal's other side."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        program.command(),
+        program.command(*words),
         cwd=REPOSITORY,
         stdin=slave,
         stdout=slave,
@@ -338,19 +341,110 @@ def test_the_interface_goes_and_the_run_it_started_goes_on(program: Program, how
     os.close(slave)
     seen = b""
 
-    def shows(text: bytes) -> None:
+    def shows(text: str) -> None:
         nonlocal seen
         until = time.monotonic() + WAIT_S
-        while text not in seen:
+        while text.encode() not in seen:
             assert time.monotonic() < until, seen[-2000:]
             if select.select([master], [], [], 0.2)[0]:
                 seen += os.read(master, 65536)
-        seen = b""
 
     try:
-        shows(b"live")
+        yield process, shows, master
+    finally:
+        process.kill()
+        process.wait(WAIT_S)
+        with contextlib.suppress(OSError):
+            os.close(master)
+
+
+def ran_once(program: Program) -> bool:
+    """Whether each server did each step exactly once."""
+    return all(
+        program.lines(server, f"ran-{step}") == [server]
+        for server in program.servers
+        for step in ("one", "two", "three")
+    )
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "hung up", "killed"])
+def test_on_a_terminal_a_run_goes_on_without_the_command_that_started_it(program: Program, how: str) -> None:
+    before = newest(program)
+    with in_a_terminal(program, "run", "work", "--yes") as (process, shows, master):
+        shows("running")
+        owner = owner_of(program)
+        assert owner is not None and owner.background and owner.pid != process.pid
+        if how == "Ctrl-C":
+            os.write(master, b"\x03")
+            shows("goes on in the background engine")
+            shows("runs cancel")
+        elif how == "hung up":
+            os.close(master)
+        else:
+            process.kill()
+        status = process.wait(WAIT_S)
+        assert how != "Ctrl-C" or status == 130
+    assert program.call("runs", "wait", str(before + 1)).returncode == 0
+    assert ran_once(program)
+
+
+def test_with_foreground_the_command_is_the_engine_and_is_refused_beside_one(program: Program) -> None:
+    with in_a_terminal(program, "run", "work", "--yes", "--foreground") as (process, shows, master):
+        shows("running")
+        owner = owner_of(program)
+        assert owner is not None and not owner.background and owner.pid == process.pid
+        os.write(master, b"\x03")
+        shows("Carry on with")
+        assert process.wait(WAIT_S) == 130
+    program.call("engine", "start")
+    refused = program.call("runs", "resume", "--foreground", status=3)
+    assert "an engine in the background owns this workspace" in refused.stderr
+    program.call("runs", "resume")
+    assert ran_once(program)
+
+
+def test_a_plan_that_is_refused_on_a_terminal_starts_no_engine(program: Program) -> None:
+    with in_a_terminal(program, "run", "no-such-batch") as (process, shows, _):
+        shows("no-such-batch")
+        assert process.wait(WAIT_S) == 2
+    assert owner_of(program) is None
+
+
+def test_an_engine_that_ends_with_its_command_is_watched_and_paused_and_takes_no_work(
+    program: Program,
+) -> None:
+    program.batch("steps: {one: {run: 'sleep 4'}, two: {run: 'sleep 4'}}", "long")
+    with program.process("run", "long", "--json") as process:
+        until = time.monotonic() + WAIT_S
+        while (owner := owner_of(program)) is None or not owner.socket:
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.05)
+        assert not owner.background
+        assert stat.S_IMODE(Path(owner.socket).stat().st_mode) == 0o600
+        number = newest(program)
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=owner.socket), base_url="http://engine/v1"
+        ) as client:
+            refused = client.post("/runs", json={"plan": {"batch": "work"}, "actor": ""})
+            assert refused.status_code == 409 and "takes no other work" in refused.json()["detail"]
+            assert client.post(f"/runs/{number}/resume").status_code == 409
+            assert client.get(f"/runs/{number}").json()["state"] == "running"
+        assert program.call("runs", "pause", str(number), status=4).stderr
+        assert process.wait(WAIT_S) == 4
+    assert not Path(owner.socket).exists()
+    assert program.states(number) == {
+        **{f"one@{name}": "done" for name in program.servers},
+        **{f"two@{name}": "waiting" for name in program.servers},
+    }
+    program.call("runs", "cancel", "--yes", str(number), status=1)
+
+
+@pytest.mark.parametrize("how", ["killed", "hung up"])
+def test_the_interface_goes_and_the_run_it_started_goes_on(program: Program, how: str) -> None:
+    with in_a_terminal(program) as (process, shows, master):
+        shows("live")
         os.write(master, b"b")
-        shows(b"6 tasks")
+        shows("6 tasks")
         os.write(master, b"s")
         until = time.monotonic() + WAIT_S
         while (owner := owner_of(program)) is None:
@@ -363,17 +457,9 @@ def test_the_interface_goes_and_the_run_it_started_goes_on(program: Program, how
             process.kill()
         else:
             os.close(master)
-            master = -1
         process.wait(WAIT_S)
-    finally:
-        process.kill()
-        process.wait(WAIT_S)
-        if master >= 0:
-            os.close(master)
     assert program.call("runs", "wait", str(number)).returncode == 0
-    for server in program.servers:
-        for step in ("one", "two", "three"):
-            assert (program.home(server) / f"ran-{step}").read_text() == f"{server}\n"
+    assert ran_once(program)
     assert owner_of(program) is not None
 
 
