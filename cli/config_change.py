@@ -168,13 +168,13 @@ def kept_edits() -> int:
     """How many edits are kept: the setting, or its default where the configuration cannot be read."""
     from core.config.load import load_config
     from core.config.open import given_here
-    from core.config.settings import AppSettings, read_settings
+    from core.config.settings import built_in, read_settings
     from core.errors import InputError
 
     try:
         return read_settings(load_config(workspace_folder(), given_here()).root).history
     except InputError:
-        return AppSettings().history
+        return built_in().history
 
 
 def show_changes(before: str, after: str, file: str) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from core.model.views import OwnerInfo
 
-IDLE_S = 900.0
 STOP_LOOK_S = 0.1
 FOLLOW_LOOK_S = 0.3
 
@@ -33,10 +32,8 @@ FOLLOW_LOOK_S = 0.3
     "--idle",
     "idle_s",
     type=click.FloatRange(min=1),
-    default=IDLE_S,
-    show_default=True,
     metavar="SECONDS",
-    help="End after so long with nothing to do.",
+    help="End after so long with nothing to do; else as the setting app.engine.idle says.",
 )
 @click.option(
     "--listen",
@@ -46,7 +43,7 @@ FOLLOW_LOOK_S = 0.3
 )
 @click.option("--ready-fd", type=int, hidden=True, help="Where to say that it serves.")
 @workspace_option
-def start(foreground: bool, idle_s: float, listen: str, ready_fd: int | None) -> Exit:
+def start(foreground: bool, idle_s: float | None, listen: str, ready_fd: int | None) -> Exit:
     """Start an engine that no terminal ends.
 
     It owns the workspace, executes its runs, and serves every other command and the interface, until it is stopped
@@ -57,7 +54,8 @@ def start(foreground: bool, idle_s: float, listen: str, ready_fd: int | None) ->
         _leave_starter()
     if foreground:
         return perform(_be_engine(folder, idle_s, listen, ready_fd))
-    options = ["--idle", f"{idle_s:g}", *(["--listen", listen] if listen else [])]
+    options = [f"--idle={idle_s:g}"] if idle_s is not None else []
+    options += ["--listen", listen] if listen else []
     return perform(_start(folder, options))
 
 
@@ -84,7 +82,7 @@ async def _start(folder: Path, options: list[str]) -> Exit:
     return Exit.OK
 
 
-async def _be_engine(folder: Path, idle_s: float, listen: str, ready_fd: int | None) -> Exit:
+async def _be_engine(folder: Path, idle_s: float | None, listen: str, ready_fd: int | None) -> Exit:
     from core.errors import WindlassError
 
     def tell(document: dict[str, object]) -> None:

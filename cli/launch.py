@@ -137,7 +137,7 @@ async def background(folder: Path, *, start: bool = False) -> EngineClient | Non
     return await reach(folder, actor=actor(), version=__version__)
 
 
-async def host_engine(folder: Path, *, idle_s: float, listen: str, ready: Callable[[], None]) -> None:
+async def host_engine(folder: Path, *, idle_s: float | None, listen: str, ready: Callable[[], None]) -> None:
     """Is the background engine of a workspace, until it is asked to end or is idle; `listen` is ADDRESS:PORT or ""."""
     from core.workspace.folder import Workspace
     from daemon.host import host

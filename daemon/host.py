@@ -15,8 +15,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.config.open import workspace_settings
+from core.config.settings import AppSettings, built_in
+from core.engine.interrupted import go_on
 from core.engine.local import LocalEngine
 from core.engine.open import open_engine
+from core.errors import InputError
 from core.model.states import RunState
 from core.workspace.folder import Workspace
 from daemon.context import Served
@@ -90,11 +94,13 @@ async def host(
     *,
     actor: str,
     version: str,
-    idle_s: float,
+    idle_s: float | None,
     ready: Callable[[], None],
     listen: Address | None = None,
 ) -> None:
-    """Owns and serves a workspace until it is asked to end, or has been idle for that long (never with `listen`)."""
+    """Owns and serves a workspace until it is asked to end, or has been idle for that long: by default what the
+    settings say, never with `listen`.
+    """
     ending = Ending(asyncio.Event(), asyncio.Event())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -106,12 +112,16 @@ async def host(
     )
     async with opening as (engine, served):
         LOGGER.info("the engine owns %s, version %s", folder, version)
+        settings = _settings(folder)
+        idle_s = settings.engine.idle_s if idle_s is None else idle_s
         if listen is not None:
             LOGGER.info("it listens on %s", listen)
             idle_s = math.inf
         for notice in (await engine.workspace()).notices:
             LOGGER.warning("%s", notice)
         ready()
+        for run, told in (await go_on(engine, engine.interrupted, settings.engine)).items():
+            LOGGER.info("run %d, which an ended engine left, %s", run, told)
         idle = asyncio.ensure_future(_until_idle(engine, served, idle_s))
         asked = asyncio.ensure_future(ending.drain.wait())
         await asyncio.wait({idle, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -123,6 +133,15 @@ async def host(
         LOGGER.info("ending: %s", ending.why)
         await _drain(engine, ending)
     LOGGER.info("ended")
+
+
+def _settings(folder: Path) -> AppSettings:
+    """The settings of the workspace; the built-in ones where they cannot be read, which is told in the log."""
+    try:
+        return workspace_settings(Workspace.open(folder))
+    except InputError as error:
+        LOGGER.warning("the settings cannot be read, so the built-in ones hold: %s", error)
+        return built_in()
 
 
 async def _drain(engine: LocalEngine, ending: Ending) -> None:

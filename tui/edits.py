@@ -20,7 +20,7 @@ from core.config.effect import FAULTY, Effect, Servers, effect_of
 from core.config.files import Change, change_file, file_of, history, revert
 from core.config.merge import marked_lines
 from core.config.render import one_line
-from core.config.settings import AppSettings, read_settings
+from core.config.settings import built_in, read_settings
 from core.config.sources import parse_value, read_text
 from core.config.tree import Layer
 from core.engine.protection import check_changeable, check_edit, name_for_edit
@@ -171,7 +171,7 @@ def save(folder: FilePath, seen: Preview, actor: str, keep: int, typed: str = ""
 def kept_edits(reading: Reading) -> int:
     """How many edits are kept: the setting, or its default where the configuration cannot be read."""
     if reading.config is None:
-        return AppSettings().history
+        return built_in().history
     return read_settings(reading.config.root).history
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from core.config.facts import Facts, git_commit, no_servers
 from core.config.load import Given, environment_names, load_config
 from core.config.resolve import Resolver
+from core.config.settings import AppSettings, read_settings, settings_faults
+from core.errors import InputError
 from core.workspace.folder import Workspace
 
 USER_FILE = "config.yaml"
@@ -36,6 +38,14 @@ def variables_here(workspace: Workspace) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.upper().startswith("WINDLASS__") or name in workspace.allow_env
     }
+
+
+def workspace_settings(workspace: Workspace) -> AppSettings:
+    """What the workspace, this user and this process say of Windlass itself. Raises InputError with every fault."""
+    root = load_config(workspace.path, given_here()).root
+    if faults := settings_faults(root):
+        raise InputError(f"{len(faults)} of the settings of Windlass cannot be used", faults=tuple(faults))
+    return read_settings(root)
 
 
 def open_config(

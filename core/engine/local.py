@@ -85,33 +85,39 @@ class LocalEngine(ReadingEngine):
         self._full = not store.reserve.kept
         self._short_of_space: set[int] = set()
         self._closing = False
+        self.interrupted: dict[int, float] = {}
+        """Runs that the engine before left in flight, with the time of their last event."""
         store.on_events = self._bus.publish
         store.on_failure = self._store_failed
 
     # ------------------------------------------------------------ opening
 
-    async def recover(self, actor: str) -> list[int]:
-        """Settles what the last engine left in flight; returns the numbers of the runs it touched.
+    async def recover(self, actor: str) -> None:
+        """Settles what the last engine left in flight (`interrupted`).
 
         Nothing is started: each such run waits to be resumed, or for a person.
         """
-        interrupted = [
-            info.number
-            for info in await self._reader.runs(
-                states=[RunState.RUNNING, RunState.ROLLING_BACK], limit=10_000
-            )
-        ]
-        if interrupted:
+        states = [RunState.RUNNING, RunState.ROLLING_BACK]
+        for info in await self._reader.runs(states=states, limit=10_000):
+            last = await self._reader.events(info.last_seq - 1, run=info.number, limit=1)
+            self.interrupted[info.number] = last[0].time if last else info.created
+        if self.interrupted:
             from core.engine import recovery
 
-            for number in interrupted:
+            for number in self.interrupted:
                 await recovery.settle(await self._load(number), self._store)
         tx = Tx()
-        tx.event(
-            events.ENGINE_OPENED, actor=actor, data={"epoch": self._store.epoch, "interrupted": interrupted}
-        )
+        told = {"epoch": self._store.epoch, "interrupted": list(self.interrupted)}
+        tx.event(events.ENGINE_OPENED, actor=actor, data=told)
         await self._store.commit(tx)
-        return interrupted
+
+    def look(self, run: int) -> bool:
+        """Follows what an ended engine left in flight of a run to its end, and starts nothing. False where nothing is."""
+        loaded = self._runs.get(run)
+        if loaded is None or not loaded.in_doubt() or run in self._jobs:
+            return False
+        self._jobs[run] = asyncio.ensure_future(self._execute(loaded, looking=True))
+        return True
 
     # ------------------------------------------------------------ changing runs
 
@@ -404,10 +410,14 @@ class LocalEngine(ReadingEngine):
         if job is None or job.done():
             self._jobs[number] = asyncio.ensure_future(self._execute(run))
 
-    async def _execute(self, run: Run) -> None:
-
+    async def _execute(self, run: Run, *, looking: bool = False) -> None:
         number = run.book.number
         try:
+            if looking:
+                await self._catch_up(run)
+                await run.execute(looking=True)
+                if number not in self._again:  # a decision alone makes no run go on that nobody asked for
+                    self._jobs.pop(number, None)
             await self._carry_on(run)
             await self._pause_for_space(run)
         except asyncio.CancelledError:

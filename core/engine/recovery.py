@@ -17,15 +17,13 @@ from core.engine.book import Book, TaskRecord
 from core.engine.contexts import Contexts
 from core.engine.executor import Executor
 from core.engine.handover import RunInputs
-from core.engine.run import Run
+from core.engine.run import INTERRUPTED, Run
 from core.engine.snapshot import Snapshot
 from core.errors import InputError
 from core.model.states import Asked, Phase, Purpose, RunState, TaskState, UndoState
 from core.secrets.use import RunSecrets
 from core.store.store import Store
 from core.store.tx import Tx
-
-INTERRUPTED = "the engine that executed it ended; resume it to go on"
 
 
 def make_inputs(

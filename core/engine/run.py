@@ -25,6 +25,7 @@ from core.model.states import FAILING, Asked, Decision, RunState, TaskState, Und
 from core.store.tx import Tx
 from providers.base import Server
 
+INTERRUPTED = "the engine that executed it ended; resume it to go on"
 UNDO_AS_TASK = {
     UndoState.NONE: TaskState.WAITING,
     UndoState.PENDING: TaskState.WAITING,
@@ -60,6 +61,7 @@ class Run:
         self._scheduler: Scheduler | None = None
         self._backwards = False
         self._draining = False
+        self._looking = False
         self._failure: BaseException | None = None
 
     # ------------------------------------------------------------ asking
@@ -88,18 +90,21 @@ class Run:
 
     # ------------------------------------------------------------ the loop
 
-    async def execute(self) -> None:
-        """Carries the run on until it ended, waits for a person, is paused or drained.
+    async def execute(self, *, looking: bool = False) -> None:
+        """Carries the run on until it ended, waits for a person, is paused or drained. `looking` follows what an
+        ended engine left in flight, to its end, and starts nothing; whoever asks the run to go on meanwhile is heard.
 
         Raises Fenced or StoreError where the store fails, InputError where a secret cannot be read; the run is
         then left as it is durable.
         """
         await self.inputs.secrets.prepare()
         self._executor = self._make_executor()
+        self._looking = looking
         try:
             if not self.rolling_back:
                 await self._forward()
-            if self.rolling_back and not self._draining:
+            unchosen = self.book.undo_scope is not None and self._looking
+            if self.rolling_back and not self._draining and not unchosen:
                 if self.book.asked is not Asked.PAUSE:
                     await self._back()
                 elif self.book.state is not RunState.PAUSED:
@@ -108,6 +113,7 @@ class Run:
                     await self.book.commit(tx)
         finally:
             self._scheduler = None
+            self._looking = False
             executor, self._executor = self._executor, None
             await self._abandon()
             await executor.close(over=not self.book.state.open)
@@ -126,7 +132,7 @@ class Run:
             self._wake.set()
 
         hands = HandOver(book, self.inputs, self._need_executor())
-        runner = TaskRunner(hands, ended)
+        runner = TaskRunner(hands, ended, starts=lambda: not self._looking)
         for task, record in enumerate(book.tasks):
             if record.state is TaskState.IN_DOUBT:
                 self._adopt(scheduler, hands.flight(task), runner.find)
@@ -145,8 +151,8 @@ class Run:
     def _conclude(self, tx: Tx, scheduler: Scheduler) -> None:
         book = self.book
         match scheduler.verdict():
-            case Verdict.BUSY:  # the loop left it: held by a pause that was taken back
-                book.run_state(tx, RunState.PAUSED, why="held")
+            case Verdict.BUSY:  # the loop left it: only looked, or held by a pause that was taken back
+                book.run_state(tx, RunState.PAUSED, why=INTERRUPTED if self._looking else "held")
             case Verdict.IN_DOUBT:
                 count = len(scheduler.in_doubt)
                 book.run_state(tx, RunState.WAITING, why=f"{_count(count, 'task')} in doubt")
@@ -211,6 +217,8 @@ class Run:
             )
         elif in_doubt:
             book.run_state(tx, RunState.WAITING, why=f"{_count(in_doubt, 'undo')} in doubt")
+        elif self._looking and left:
+            book.run_state(tx, RunState.PAUSED, why=INTERRUPTED)
         elif failed or left:
             why = f"{_count(failed, 'undo')} failed" + (f", {left} not tried behind them" if left else "")
             book.run_state(tx, RunState.ROLLBACK_FAILED, why=why)
@@ -221,7 +229,8 @@ class Run:
         await book.commit(tx)
 
     async def _begin(self, scheduler: Scheduler, state: RunState) -> None:
-        scheduler.held = self._draining or self.book.asked in (Asked.PAUSE, Asked.CANCEL)
+        asked_to_hold = self.book.asked in (Asked.PAUSE, Asked.CANCEL)
+        scheduler.held = self._draining or self._looking or asked_to_hold
         self._scheduler = scheduler
         if self.book.state is not state:
             tx = Tx()
@@ -366,6 +375,7 @@ class Run:
             tx = Tx()
             self.book.ask(tx, Asked.ROLL_BACK if back else Asked.RUN, actor=actor)
             await self.book.commit(tx)
+        self._looking = False
         if self._scheduler is not None:
             self._scheduler.held = False
             self._wake.set()

@@ -41,15 +41,20 @@ class TaskRunner:
     """Runs the tasks of one run, each in its own coroutine."""
 
     def __init__(
-        self, hands: HandOver, ended: Callable[[Tx, int, TaskState], None] = lambda tx, task, state: None
+        self,
+        hands: HandOver,
+        ended: Callable[[Tx, int, TaskState], None] = lambda tx, task, state: None,
+        starts: Callable[[], bool] = lambda: True,
     ) -> None:
         """`ended` is called with the transaction of each end, before it is committed: what follows for
-        other tasks and the run becomes durable with it.
+        other tasks and the run becomes durable with it. Where `starts` says no, what was found to have ended badly is
+        not tried again yet.
         """
         self._hands = hands
         self._book = hands.book
         self._inputs = hands.inputs
         self._ended = ended
+        self._starts = starts
         self._random = random.Random()
 
     # ------------------------------------------------------------ forward
@@ -305,6 +310,8 @@ class TaskRunner:
                 tx, task, TaskState.RUNNING, phase=Phase.RUN, why="its end was found", data=evidence
             )
         self._attempt_end(flight, step, ref, result, recorder, tx)
+        if not self._starts():
+            flight.interrupt()
         if result.ok and step.verify is not None:
             await self._book.commit(tx)
             return await self.run(flight)

@@ -222,7 +222,7 @@ async def test_a_filter_by_path_and_by_value(opened: Workspace) -> None:
         await press(pilot, "e")
         assert notices(app)[-1] == "no value is chosen"
         await press(pilot, "escape")
-        assert len(app.screen.table.items) == 7
+        assert len(app.screen.table.items) == 10
         await press(pilot, "escape")
         assert not isinstance(app.screen, ConfigurationScreen)
 
@@ -238,7 +238,7 @@ async def test_every_fault_and_a_mended_file(opened: Workspace, folder: Path) ->
         assert "environment dev" in screen_text(app)
         (folder / "config" / "base.yaml").write_text(BASE)
         await press(pilot, "r")
-        assert "Values 7" in screen_text(app) and "valid" in screen_text(app)
+        assert "Values 10" in screen_text(app) and "valid" in screen_text(app)
 
 
 async def test_faulty_settings_of_the_workspace(opened: Workspace, folder: Path) -> None:

@@ -16,6 +16,7 @@ import termios
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -193,6 +194,85 @@ def test_a_killed_engine_is_followed_by_the_next_and_nothing_runs_twice(program:
     for server in program.servers:
         for step in ("one", "two", "three"):
             assert program.lines(server, f"ran-{step}") == [server]
+
+
+def killed_in_flight(program: Program, *options: str) -> int:
+    """Starts a run in an engine that is killed while the first step is in flight; returns its number."""
+    program.call("engine", "start")
+    number = int(program.call("run", "work", "--detach", *options).stdout)
+    until = time.monotonic() + WAIT_S
+    while any(not program.lines(server, "ran-one") for server in program.servers):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    end(program)
+    return number
+
+
+def shows_state(program: Program, number: int, state: str) -> dict[str, Any]:
+    """Waits until a run is in a state; returns how `runs list` tells of it."""
+    until = time.monotonic() + WAIT_S
+    while True:
+        (found,) = (
+            one for one in json_lines(program.call("runs", "list", "--json").stdout) if one["run"] == number
+        )
+        if found["state"] == state:
+            return found
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+
+
+def test_the_next_engine_records_what_was_in_flight_and_starts_nothing(program: Program) -> None:
+    number = killed_in_flight(program)
+    program.call("engine", "start")
+    found = shows_state(program, number, "paused")
+    assert "resume it to go on" in found["why"]
+    states = program.states(number)
+    assert [states[f"one@{server}"] for server in program.servers] == ["done", "done"]
+    assert [states[f"two@{server}"] for server in program.servers] == ["waiting", "waiting"]
+    assert all(not program.lines(server, "ran-two") for server in program.servers)
+    log = program.call("engine", "logs").stdout
+    assert f"run {number}, which an ended engine left, waits to be resumed (app.engine.resume: manual)" in log
+    program.call("runs", "resume", str(number))
+    assert ran_once(program)
+
+
+@pytest.mark.parametrize(
+    ("environment", "setting", "why_not"),
+    [
+        ("dev", "resume: auto", ""),
+        ("dev", "{resume: auto, resume_max_age: 0}", "app.engine.resume_max_age is 0 s"),
+        ("prod", "resume: auto", "never by itself in production"),
+    ],
+    ids=["in time", "too late", "in production"],
+)
+def test_with_auto_the_next_engine_goes_on_by_itself_in_time_and_never_in_production(
+    program: Program, environment: str, setting: str, why_not: str
+) -> None:
+    config = program.path / "config"
+    config.mkdir()
+    setting = setting if setting.startswith("{") else "{" + setting + "}"
+    (config / "base.yaml").write_text(f"app: {{engine: {setting}}}\n")
+    workspace = program.path / "workspace.yaml"
+    before = workspace.read_text()
+    workspace.write_text(before + "environments: {dev: , prod: {protection: production}}\n")
+    try:
+        number = killed_in_flight(program, "--environment", environment, "--confirm", "lab/prod")
+        program.call("engine", "start")
+        shows_state(program, number, "paused" if why_not else "done")
+        log = program.call("engine", "logs").stdout
+        if not why_not:
+            assert f"run {number}, which an ended engine left, goes on by itself" in log
+            assert ran_once(program)
+        else:
+            assert f"run {number}, which an ended engine left, waits to be resumed" in log
+            assert why_not in log
+            assert all(not program.lines(server, "ran-two") for server in program.servers)
+            program.call("runs", "cancel", str(number), status=1)
+    finally:
+        end(program)
+        workspace.write_text(before)
+        (config / "base.yaml").unlink()
+        config.rmdir()
 
 
 def test_a_signal_drains_and_the_run_is_resumed(program: Program) -> None:

@@ -13,6 +13,7 @@ from core.config.facts import git_commit
 from core.config.load import BASE
 from core.config.references import NO_REFERENCES
 from core.config.resolve import Resolver
+from core.config.settings import BUILT_IN
 from core.errors import InputError
 from tests.unit.config.support import Files
 
@@ -80,7 +81,7 @@ def test_the_facts(files: Files) -> None:
         "address": "10.0.0.1",
         "now": "2026-03-01T14:02:11Z",
         "commit": "abc",
-        "app": {"history": 100},
+        "app": BUILT_IN,
     }
     assert resolver.value(("commit",)) == "abc"
     assert asked == ["servers", "git"]

@@ -97,4 +97,4 @@ def test_a_read_only_workspace(folder: Path) -> None:
 
 def test_a_filter_takes_every_word(folder: Path) -> None:
     rows = read(folder, "", no_servers).rows
-    assert [row.shown for row in rows if fits(row, "A 1")] == ["a", "app.history"]
+    assert [row.shown for row in rows if fits(row, "A y 1")] == ["app.history"]
