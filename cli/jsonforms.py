@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from core.model.gaps import Gap
     from core.model.views import (
         AttemptInfo,
+        DeadLetter,
         Explanation,
+        OutletInfo,
         OutputChunk,
         OwnerInfo,
         Plan,
@@ -403,6 +405,38 @@ def workspace(info: Workspace, registered: str, trusted: bool, why: str) -> Form
         "allow_paths": [str(path) for path in info.allow_paths],
         "allow_env": list(info.allow_env),
         "trusted": trusted,
+    }
+
+
+def outlet(info: OutletInfo) -> Form:
+    """Who is told of events, and how that fares."""
+    return {
+        "type": "outlet",
+        "name": info.name,
+        "target": info.target,
+        "types": list(info.types),
+        "told": info.told,
+        "owed": info.owed,
+        "put_aside": info.dead,
+        "tries": info.tries,
+        "failing_since": moment(info.failing_since),
+        "why": info.why,
+        "fault": info.fault,
+    }
+
+
+def dead_letter(letter: DeadLetter) -> Form:
+    """An event that could not be told."""
+    return {
+        "type": "dead_letter",
+        "name": letter.outlet,
+        "event": letter.event.seq,
+        "event_type": letter.event.type,
+        "run": letter.event.run,
+        "time": moment(letter.time),
+        "tries": letter.tries,
+        "why": letter.why,
+        "again": letter.again,
     }
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from daemon.client import EngineClient
 
 T = TypeVar("T")
+FLUSH_S = 10.0
+"""How long a command that was the engine waits for those who are told of events."""
 
 
 def perform(work: Coroutine[Any, Any, T]) -> T:
@@ -46,12 +48,16 @@ async def owner(folder: Path | None = None) -> AsyncIterator[Engine]:
             yield client
         return
     from core.engine.open import open_engine
+    from core.outgoing.service import outgoing
     from core.workspace.folder import Workspace
     from daemon.beside import served_beside
 
     engine = await open_engine(folder, actor=actor())
-    async with _told(engine), served_beside(engine, Workspace.open(folder).state_dir, __version__):
+    beside = served_beside(engine, Workspace.open(folder).state_dir, __version__)
+    async with _told(engine), beside, outgoing(engine) as telling:
         yield engine
+        if not await telling.flush(FLUSH_S):
+            say("not everybody could be told of every event yet: the next engine goes on with it")
 
 
 @asynccontextmanager

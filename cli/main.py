@@ -40,6 +40,7 @@ TABLE = {
         "cli.engine:engine", "Start, stop and watch the engine; take over from one that hangs.", "Work"
     ),
     "token": Lazy("cli.token:token", "Make, list and revoke tokens for the engine's REST API.", "More"),
+    "webhooks": Lazy("cli.webhooks:webhooks", "See who is told of events: webhooks and programs.", "More"),
     "audit": Lazy("cli.audit:audit", "Look at the audit log: who decided and changed what.", "More"),
     "workspace": Lazy(
         "cli.workspace:workspace", "Register, choose, export, import and trust workspaces.", "More"

@@ -18,13 +18,13 @@ from core.errors import WindlassError
 from daemon.context import Refused, Served
 from daemon.guards import Guards
 from daemon.problems import MEDIA_TYPE, plain_problem, problem, status_of
-from daemon.routes import config, engine, events, runs, servers, tasks, workspace
+from daemon.routes import audit, config, engine, events, runs, servers, tasks, webhooks, workspace
 
 API = "1"
 """The version of the API: rises when something goes that a client relies on."""
 
 PREFIX = f"/v{API}"
-RESOURCES = (engine, workspace, servers, runs, tasks, events, config)
+RESOURCES = (engine, workspace, servers, runs, tasks, events, config, audit, webhooks)
 
 
 def make_app(served: Served) -> FastAPI:

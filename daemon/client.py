@@ -25,7 +25,9 @@ from core.model.views import (
     AttemptInfo,
     BatchChange,
     BatchInfo,
+    DeadLetter,
     Explanation,
+    OutletInfo,
     OutputPage,
     Plan,
     RunInfo,
@@ -371,6 +373,21 @@ class EngineClient:
                         return
                     yield Event(**json.loads(data)) if data else None
                     kind, data = "", ""
+
+    # ------------------------------------------------------------ who is told
+
+    async def outlets(self) -> Sequence[OutletInfo]:
+        """See Engine.outlets."""
+        return await self._get(list[OutletInfo], "/webhooks")
+
+    async def dead_letters(self, outlet: str = "") -> Sequence[DeadLetter]:
+        """See Engine.dead_letters."""
+        return await self._get(list[DeadLetter], "/webhooks/dead", outlet=outlet)
+
+    async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
+        """See Engine.replay."""
+        answer = await self._ask("POST", "/webhooks/replay", {"outlet": outlet, "seqs": list(seqs)})
+        return int(answer["asked"])
 
     # ------------------------------------------------------------ life
 

@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import math
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.config.open import workspace_settings
 from core.config.settings import AppSettings, built_in
@@ -22,6 +23,7 @@ from core.engine.local import LocalEngine
 from core.engine.open import open_engine
 from core.errors import InputError
 from core.model.states import RunState
+from core.outgoing.service import Outgoing, outgoing
 from core.workspace.folder import Workspace
 from daemon.context import Served
 from daemon.log import LOGGER
@@ -30,6 +32,8 @@ from daemon.sockets import Address, bind, bind_tcp, remove, socket_path
 from daemon.tokens import Tokens
 
 LOOK_EVERY_S = 1.0
+FLUSH_S = 5.0
+"""How long an engine that ends waits for those who are told of events."""
 
 
 @dataclass(slots=True)
@@ -110,7 +114,7 @@ async def host(
     opening = served_engine(
         folder, actor=actor, version=version, background=True, ending=ending, listen=listen
     )
-    async with opening as (engine, served):
+    async with opening as (engine, served), outgoing(engine) as telling:
         LOGGER.info("the engine owns %s, version %s", folder, version)
         settings = _settings(folder)
         idle_s = settings.engine.idle_s if idle_s is None else idle_s
@@ -122,7 +126,7 @@ async def host(
         ready()
         for run, told in (await go_on(engine, engine.interrupted, settings.engine)).items():
             LOGGER.info("run %d, which an ended engine left, %s", run, told)
-        idle = asyncio.ensure_future(_until_idle(engine, served, idle_s))
+        idle = asyncio.ensure_future(_until_idle(engine, served, telling, idle_s))
         asked = asyncio.ensure_future(ending.drain.wait())
         await asyncio.wait({idle, asked}, return_when=asyncio.FIRST_COMPLETED)
         if idle.done() and not asked.done():
@@ -131,7 +135,11 @@ async def host(
         idle.cancel()
         asked.cancel()
         LOGGER.info("ending: %s", ending.why)
-        await _drain(engine, ending)
+        if not await _until_now(engine.drain(), ending):
+            LOGGER.warning("ending at once: commands in flight go on on their servers")
+        await _until_now(telling.flush(FLUSH_S), ending)
+        if await telling.owes():
+            LOGGER.warning("not everybody could be told of every event: the next engine goes on with it")
     LOGGER.info("ended")
 
 
@@ -144,24 +152,25 @@ def _settings(folder: Path) -> AppSettings:
         return built_in()
 
 
-async def _drain(engine: LocalEngine, ending: Ending) -> None:
-    draining = asyncio.ensure_future(engine.drain())
+async def _until_now(work: Coroutine[Any, Any, object], ending: Ending) -> bool:
+    """Awaits work, unless the process is asked to end at once; whether it was done."""
+    working = asyncio.ensure_future(work)
     insisted = asyncio.ensure_future(ending.now.wait())
-    await asyncio.wait({draining, insisted}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({working, insisted}, return_when=asyncio.FIRST_COMPLETED)
     insisted.cancel()
-    if not draining.done():
-        LOGGER.warning("ending at once: commands in flight go on on their servers")
-        draining.cancel()
-    await asyncio.gather(draining, return_exceptions=True)
+    done = working.done()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    return done
 
 
-async def _until_idle(engine: LocalEngine, served: Served, idle_s: float) -> None:
+async def _until_idle(engine: LocalEngine, served: Served, telling: Outgoing, idle_s: float) -> None:
     """Returns when for that long nobody was there and nothing was to do."""
     clock = asyncio.get_running_loop().time
     since = clock()
     while clock() - since < idle_s:
         await asyncio.sleep(min(LOOK_EVERY_S, idle_s))
-        if served.clients or served.requests or await _busy(engine):
+        if served.clients or served.requests or await _busy(engine) or await telling.owes():
             served.requests = 0
             since = clock()
 

@@ -95,6 +95,10 @@ class OnDemandEngine(ReadingEngine):
             run, actor=actor, steps=steps, limit=limit, reason=reason, confirm=confirm
         )
 
+    async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
+        """See Engine.replay."""
+        return await (await self._engine()).replay(outlet, seqs, actor=actor)
+
     async def close(self) -> None:
         """Lets the engine in the background go on."""
         if self._client is not None:

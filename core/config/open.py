@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from core.config.facts import Facts, git_commit, no_servers
-from core.config.load import Given, environment_names, load_config
+from core.config.load import BASE, Given, environment_names, load_config
 from core.config.resolve import Resolver
 from core.config.settings import AppSettings, read_settings, settings_faults
 from core.errors import InputError
@@ -46,6 +46,18 @@ def workspace_settings(workspace: Workspace) -> AppSettings:
     if faults := settings_faults(root):
         raise InputError(f"{len(faults)} of the settings of Windlass cannot be used", faults=tuple(faults))
     return read_settings(root)
+
+
+def settings_stamp(workspace: Workspace) -> Hashable:
+    """Changes with the files that `workspace_settings` reads."""
+    found = []
+    for file in (workspace.path / BASE, user_file()):
+        try:
+            stat = file.stat()
+            found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        except OSError:
+            found.append((0, 0, 0))
+    return tuple(found)
 
 
 def open_config(

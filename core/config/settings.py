@@ -149,7 +149,8 @@ def _fault(section: Entry, found: dict[str, Any]) -> Fault:
         hint = f"did you mean {inside}.{close[0]}?" if close else f"there is: {', '.join(known)}"
         told = f"Windlass has no setting {name}"
     else:
-        told, hint = f"{name}: {found['msg'][:1].lower()}{found['msg'][1:]}", ""
+        words = found["msg"].removeprefix("Value error, ")
+        told, hint = f"{name}: {words[:1].lower()}{words[1:]}", ""
     return Fault(place.origin.file, place.origin.line, place.origin.column, told, hint)
 
 

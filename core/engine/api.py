@@ -28,7 +28,9 @@ from core.model.views import (
     AttemptInfo,
     BatchChange,
     BatchInfo,
+    DeadLetter,
     Explanation,
+    OutletInfo,
     OutputPage,
     Plan,
     RunInfo,
@@ -287,6 +289,23 @@ class Engine(Protocol):
         """Every event after a sequence number: first from the log, then as it happens; ends with the engine.
 
         Raises CursorGone where `incarnation` is given and is not, or is no longer, the database's.
+        """
+        ...
+
+    # ------------------------------------------------------------ who is told
+
+    async def outlets(self) -> Sequence[OutletInfo]:
+        """Who is told of events, as the settings say, and how that fares. Raises InputError: faulty settings."""
+        ...
+
+    async def dead_letters(self, outlet: str = "") -> Sequence[DeadLetter]:
+        """Events that one outlet, or any, could not be told."""
+        ...
+
+    async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
+        """Tells events that were put aside once more (all of the outlet when empty); returns how many are asked for.
+
+        Each is tried once; what is taken is forgotten. Raises NotFound.
         """
         ...
 

@@ -91,6 +91,11 @@ class AuditedEngine(LocalEngine):
                 run, actor=actor, steps=steps, limit=limit, reason=reason, confirm=confirm
             )
 
+    async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
+        """See Engine.replay."""
+        async with self._audited(actor, "webhook.replay", outlet=outlet, seqs=list(seqs)):
+            return await super().replay(outlet, seqs, actor=actor)
+
     @asynccontextmanager
     async def _audited(self, actor: str, action: str, **details: Any) -> AsyncIterator[None]:
         """Writes that it begins, and where it is refused or fails, that and why."""

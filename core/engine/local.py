@@ -23,7 +23,7 @@ from core.engine.executor import Executor
 from core.engine.lease import Lease
 from core.engine.protection import check_changeable, check_plan, check_rollback, check_sound
 from core.engine.reading import PAGE_EVENTS, ReadingEngine
-from core.errors import DiskFull, NotPossible, WindlassError
+from core.errors import DiskFull, NotFound, NotPossible, WindlassError
 from core.model import events
 from core.model.events import Event
 from core.model.ids import TaskKey, new_run_id
@@ -112,7 +112,7 @@ class LocalEngine(ReadingEngine):
         await self._store.commit(tx)
 
     def look(self, run: int) -> bool:
-        """Follows what an ended engine left in flight of a run to its end, and starts nothing. False where nothing is."""
+        """Follows to its end what an ended engine left in flight of a run, and starts nothing; False: there is none."""
         loaded = self._runs.get(run)
         if loaded is None or not loaded.in_doubt() or run in self._jobs:
             return False
@@ -390,6 +390,31 @@ class LocalEngine(ReadingEngine):
     def announce(self, socket: str, *, background: bool, version: str) -> None:
         """Says beside the lease where this engine is reached. Raises StoreError."""
         self._lease.tell(socket=socket, background=background, version=version)
+
+    @property
+    def store(self) -> Store:
+        """The state of the workspace."""
+        return self._store
+
+    @property
+    def opened(self) -> Workspace:
+        """The workspace by its settings as they are now."""
+        return self._workspace
+
+    async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
+        """See Engine.replay."""
+        check_changeable(self._workspace)
+        there = {letter.event.seq for letter in await self.dead_letters(outlet)}
+        if unknown := sorted(set(seqs) - there):
+            raise NotFound(f"{outlet} has no event {', '.join(map(str, unknown[:5]))} that was put aside")
+        chosen = sorted(set(seqs) or there)
+        if not chosen:
+            raise NotFound(f"{outlet} has no event that was put aside")
+        tx = Tx()
+        tx.ask_again(outlet, chosen)
+        tx.event(events.WEBHOOK_REPLAY, actor=actor, data={"outlet": outlet, "seqs": chosen})
+        await self._store.commit(tx)
+        return len(chosen)
 
     @property
     def executing(self) -> bool:

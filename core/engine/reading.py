@@ -10,7 +10,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
 from core.engine.present import PresentWorkspace
@@ -23,8 +23,10 @@ from core.model.views import (
     AttemptInfo,
     BatchChange,
     BatchInfo,
+    DeadLetter,
     EnvironmentInfo,
     Explanation,
+    OutletInfo,
     OutputPage,
     OwnerInfo,
     Plan,
@@ -297,6 +299,25 @@ class ReadingEngine:
                 hint="what was read before no longer holds: read the state again, then follow from where it ends",
             )
 
+    async def outlets(self) -> Sequence[OutletInfo]:
+        """See Engine.outlets."""
+        look = await asyncio.to_thread(importlib.import_module, "core.outgoing.look")
+        workspace = self._workspace
+
+        def read() -> tuple[dict[str, Any], dict[str, str]]:
+            wanted = look.wanted_outlets(workspace)
+            return wanted, {name: look.outlet_fault(workspace, outlet) for name, outlet in wanted.items()}
+
+        wanted, faults = await asyncio.to_thread(read)
+        found: Sequence[OutletInfo] = await look.outlet_infos(self._reader, wanted, faults)
+        return found
+
+    async def dead_letters(self, outlet: str = "") -> Sequence[DeadLetter]:
+        """See Engine.dead_letters."""
+        from core.store.outlets import dead_letters
+
+        return await dead_letters(self._reader, outlet)
+
     async def wait(self, run: int) -> RunInfo:
         """See Engine.wait: returns when no engine executes the run."""
         while True:
@@ -400,6 +421,10 @@ class ReadingEngine:
         reason: str = "",
         confirm: str = "",
     ) -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
         """Refused."""
         self._refuse()
 

@@ -19,6 +19,8 @@ Types and their data (all keys optional for readers):
 | server.note | server | what, message: connection trouble, back-off, pinned keys |
 | engine.opened | - | epoch, interrupted: run numbers found running without an engine |
 | engine.taken_over | - | pid, user, host, since: the owner that was killed |
+| webhook.given_up | - | outlet, seq, why: an event that could not be told, put aside |
+| webhook.replay | - | outlet, seqs: events put aside that are to be told again |
 | workspace.adopted | - | how (copied, restored), message, before, incarnation, runs: numbers that wait for a person |
 """
 
@@ -40,6 +42,8 @@ TASK_UNDO = "task.undo"
 SERVER_NOTE = "server.note"
 ENGINE_OPENED = "engine.opened"
 ENGINE_TAKEN_OVER = "engine.taken_over"
+WEBHOOK_GIVEN_UP = "webhook.given_up"
+WEBHOOK_REPLAY = "webhook.replay"
 WORKSPACE_ADOPTED = "workspace.adopted"
 
 EMPTY: Mapping[str, Any] = {}

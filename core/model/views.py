@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from core.errors import Fault
+from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Asked, Phase, Purpose, RunState, Stream, TaskState, UndoState
 
@@ -382,3 +383,36 @@ class Explanation:
     certain: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutletInfo:
+    """Who is told of events: `webhook/NAME` or `notify/NAME`, and how that fares.
+
+    `target` is its address or program, `owed` how many events are still to be told, `told` how many were, `tries` how
+    often in a row it failed since `failing_since` (None where it does not), with why. `dead` counts events that were
+    put aside. `fault` says why it is told nothing at all.
+    """
+
+    name: str
+    target: str
+    types: tuple[str, ...]
+    owed: int = 0
+    told: int = 0
+    tries: int = 0
+    failing_since: float | None = None
+    why: str = ""
+    dead: int = 0
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that an outlet could not be told within its limit. `again`: it is asked to be told once more."""
+
+    outlet: str
+    event: Event
+    time: float
+    tries: int
+    why: str
+    again: bool = False

@@ -175,5 +175,25 @@ CREATE TABLE run_keys (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
+VERSION_5 = """
+CREATE TABLE outlets (
+    name TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    told INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    failing_since REAL,
+    why TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE dead_letters (
+    outlet TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    time REAL NOT NULL,
+    tries INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    again INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (outlet, seq)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
 VERSION = len(MIGRATIONS)

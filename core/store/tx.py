@@ -22,6 +22,12 @@ Parameters = Sequence[Any]
 
 REGISTERED = "INSERT OR REPLACE INTO registered (run, idx, name, value, sensitive) VALUES (?, ?, ?, ?, ?)"
 SERVER_FACTS = "INSERT OR REPLACE INTO server_facts (server, time, supervised, notes) VALUES (?, ?, ?, ?)"
+OUTLET = (
+    "INSERT OR REPLACE INTO outlets (name, seq, told, tries, failing_since, why) VALUES (?, ?, ?, ?, ?, ?)"
+)
+DEAD_LETTER = (
+    "INSERT OR REPLACE INTO dead_letters (outlet, seq, time, tries, why, again) VALUES (?, ?, ?, ?, ?, 0)"
+)
 EMPTY_DATA: Mapping[str, Any] = {}
 
 
@@ -142,6 +148,31 @@ class Tx:
         """Keeps under which key a run was asked for, with the digest of the request."""
         sql = "INSERT INTO run_keys (key, run, request) VALUES (?, ?, ?)"
         self.statements += ((sql, (key, run, request)),)
+
+    def outlet(
+        self,
+        name: str,
+        seq: int,
+        told: int,
+        tries: int = 0,
+        failing_since: float | None = None,
+        why: str = "",
+    ) -> None:
+        """Keeps how far an outlet has been told, and how it fares."""
+        self.statements += ((OUTLET, (name, seq, told, tries, failing_since, why)),)
+
+    def dead_letter(self, outlet: str, seq: int, tries: int, why: str) -> None:
+        """Puts an event aside that an outlet could not be told."""
+        self.statements += ((DEAD_LETTER, (outlet, seq, time.time(), tries, why)),)
+
+    def ask_again(self, outlet: str, seqs: Sequence[int]) -> None:
+        """Lets events that were put aside be told again."""
+        sql = "UPDATE dead_letters SET again = 1 WHERE outlet = ? AND seq = ?"
+        self.many += ((sql, [(outlet, seq) for seq in seqs]),)
+
+    def letter_told(self, outlet: str, seq: int) -> None:
+        """Forgets an event that was put aside."""
+        self.statements += (("DELETE FROM dead_letters WHERE outlet = ? AND seq = ?", (outlet, seq)),)
 
     def create_run(self, run: NewRun, steps: Sequence[NewStep], tasks: Sequence[NewTask]) -> None:
         """A new run with its snapshot, steps and tasks, all waiting."""

@@ -22,7 +22,9 @@ from core.model.views import (
     AttemptInfo,
     BatchChange,
     BatchInfo,
+    DeadLetter,
     Explanation,
+    OutletInfo,
     OutputChunk,
     OutputPage,
     OwnerInfo,
@@ -344,6 +346,19 @@ class ScriptedEngine:
 
     async def wait(self, run: int) -> RunInfo:
         return await self.run(run)
+
+    async def outlets(self) -> Sequence[OutletInfo]:
+        """Who is told of events."""
+        return ()
+
+    async def dead_letters(self, outlet: str = "") -> Sequence[DeadLetter]:
+        """None."""
+        return ()
+
+    async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
+        """Kept."""
+        self.calls.append(("replay", outlet, tuple(seqs)))
+        return len(seqs)
 
     async def drain(self) -> None:
         self._called("drain")

@@ -131,5 +131,11 @@ def test_faults_have_the_documented_keys() -> None:
 def test_every_type_of_event_is_described() -> None:
     types = {value for name, value in vars(events).items() if name.isupper() and isinstance(value, str)}
     listed = set(re.findall(r"^\| `(\w+\.\w+)` \|", SECTIONS["event"], re.MULTILINE))
-    own = {events.ENGINE_OPENED, events.ENGINE_TAKEN_OVER, events.WORKSPACE_ADOPTED}
+    own = {
+        events.ENGINE_OPENED,
+        events.ENGINE_TAKEN_OVER,
+        events.WORKSPACE_ADOPTED,
+        events.WEBHOOK_GIVEN_UP,
+        events.WEBHOOK_REPLAY,
+    }
     assert types - own == listed  # the engine's own belong to no run
