@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,8 +19,6 @@ from cli.terminal import clean, note, out, say
 from cli.words import duration
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from core.model.views import OwnerInfo
 
 STOP_LOOK_S = 0.1
@@ -41,21 +40,37 @@ FOLLOW_LOOK_S = 0.3
     metavar="ADDRESS:PORT",
     help="Serve its REST API over TCP as well, to who has a token.",
 )
+@click.option(
+    "--tls",
+    nargs=2,
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path),
+    metavar="CERTIFICATE KEY",
+    help="Two PEM files: what listens over TCP speaks TLS.",
+)
 @click.option("--ready-fd", type=int, hidden=True, help="Where to say that it serves.")
 @workspace_option
-def start(foreground: bool, idle_s: float | None, listen: str, ready_fd: int | None) -> Exit:
+def start(
+    foreground: bool,
+    idle_s: float | None,
+    listen: str,
+    tls: tuple[Path, Path] | None,
+    ready_fd: int | None,
+) -> Exit:
     """Start an engine that no terminal ends.
 
     It owns the workspace, executes its runs, and serves every other command and the interface, until it is stopped
     or has nothing to do for a while. A second one is refused.
     """
+    if tls and not listen:
+        raise click.UsageError("--tls is for what --listen names")
     folder = changed_folder()
     if ready_fd is not None:
         _leave_starter()
     if foreground:
-        return perform(_be_engine(folder, idle_s, listen, ready_fd))
+        return perform(_be_engine(folder, idle_s, listen, tls, ready_fd))
     options = [f"--idle={idle_s:g}"] if idle_s is not None else []
     options += ["--listen", listen] if listen else []
+    options += ["--tls", *map(str, tls)] if tls else []
     return perform(_start(folder, options))
 
 
@@ -82,7 +97,13 @@ async def _start(folder: Path, options: list[str]) -> Exit:
     return Exit.OK
 
 
-async def _be_engine(folder: Path, idle_s: float | None, listen: str, ready_fd: int | None) -> Exit:
+async def _be_engine(
+    folder: Path,
+    idle_s: float | None,
+    listen: str,
+    tls: tuple[Path, Path] | None,
+    ready_fd: int | None,
+) -> Exit:
     from core.errors import WindlassError
 
     def tell(document: dict[str, object]) -> None:
@@ -94,7 +115,7 @@ async def _be_engine(folder: Path, idle_s: float | None, listen: str, ready_fd: 
 
     try:
         await host_engine(
-            folder, idle_s=idle_s, listen=listen, ready=lambda: tell({"ready": {"pid": os.getpid()}})
+            folder, idle_s=idle_s, listen=listen, tls=tls, ready=lambda: tell({"ready": {"pid": os.getpid()}})
         )
     except WindlassError as error:
         if ready_fd is not None:

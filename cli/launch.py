@@ -143,16 +143,34 @@ async def background(folder: Path, *, start: bool = False) -> EngineClient | Non
     return await reach(folder, actor=actor(), version=__version__)
 
 
-async def host_engine(folder: Path, *, idle_s: float | None, listen: str, ready: Callable[[], None]) -> None:
-    """Is the background engine of a workspace, until it is asked to end or is idle; `listen` is ADDRESS:PORT or ""."""
+async def host_engine(
+    folder: Path,
+    *,
+    idle_s: float | None,
+    listen: str,
+    tls: tuple[Path, Path] | None,
+    ready: Callable[[], None],
+) -> None:
+    """Is the background engine of a workspace, until it is asked to end or is idle; `listen` is ADDRESS:PORT or "",
+    `tls` a certificate and its key.
+    """
     from core.workspace.folder import Workspace
     from daemon.host import host
     from daemon.log import write_log
-    from daemon.sockets import Address
+    from daemon.sockets import Address, Tls
 
     address = Address.of(listen) if listen else None
     write_log(Workspace.open(folder).state_dir)
-    await host(folder, actor=actor(), version=__version__, idle_s=idle_s, ready=ready, listen=address)
+    secured = Tls(*tls) if tls is not None else None
+    await host(
+        folder,
+        actor=actor(),
+        version=__version__,
+        idle_s=idle_s,
+        ready=ready,
+        listen=address,
+        tls=secured,
+    )
 
 
 @asynccontextmanager
@@ -161,6 +179,18 @@ async def reader(folder: Path | None = None) -> AsyncIterator[Engine]:
     from core.engine.open import open_reader
 
     engine = await open_reader(workspace_folder() if folder is None else folder)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def elsewhere(url: str, token_file: Path, ca: Path | None) -> AsyncIterator[Engine]:
+    """The engine at an address, with the rights of a token. Raises InputError, EngineGone, NotPossible (version)."""
+    from daemon.launch import connect_url
+
+    engine = await connect_url(url, token_file, ca, version=__version__)
     try:
         yield engine
     finally:

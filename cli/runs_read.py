@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,12 +13,13 @@ import click
 from cli import jsonforms
 from cli.complete import complete_batches, complete_runs
 from cli.exits import Exit, status_of
-from cli.launch import perform, reader
+from cli.launch import elsewhere, perform, reader
 from cli.options import json_option, parse_cursor, workspace_option
 from cli.terminal import Cell, ascii_only, emit, note, out, table
 from cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
+    from core.engine.api import Engine
     from core.model.views import RunInfo
 
 STATES = (
@@ -139,6 +142,19 @@ def _following(name: str) -> Callable[[Callable[..., Exit]], click.Command]:
                 callback=parse_cursor,
                 help="Only events after this one; with its incarnation a number of another one is refused.",
             ),
+            click.option(
+                "--url", default="", help="An engine elsewhere: http://127.0.0.1:7411, as `ssh -L` brings it."
+            ),
+            click.option(
+                "--token-file",
+                type=click.Path(path_type=Path),
+                help="The file (0600) with the token that --url asks for.",
+            ),
+            click.option(
+                "--ca",
+                type=click.Path(path_type=Path),
+                help="The certificates that an https --url is checked against, instead of the system's.",
+            ),
             click.argument("run", required=False, type=click.IntRange(1), shell_complete=complete_runs),
         ):
             function = option(function)
@@ -148,31 +164,66 @@ def _following(name: str) -> Callable[[Callable[..., Exit]], click.Command]:
 
 
 @_following("watch")
-def watch(run: int | None, after: tuple[str, int], output: bool, as_json: bool) -> Exit:
+def watch(
+    run: int | None,
+    after: tuple[str, int],
+    url: str,
+    token_file: Path | None,
+    ca: Path | None,
+    output: bool,
+    as_json: bool,
+) -> Exit:
     """Follow a run live, whoever executes it.
 
     It begins with what happened so far, and ends with the run's status when the run ended, is paused, waits for
     a person, or is interrupted. Ctrl-C ends the watching and nothing else.
     """
-    return perform(_watch(run, after, output, as_json))
+    return perform(_watch(_looking(url, token_file, ca), run, after, output, as_json))
 
 
 @_following("attach")
-def attach(run: int | None, after: tuple[str, int], output: bool, as_json: bool) -> Exit:
+def attach(
+    run: int | None,
+    after: tuple[str, int],
+    url: str,
+    token_file: Path | None,
+    ca: Path | None,
+    output: bool,
+    as_json: bool,
+) -> Exit:
     """Follow a run that goes on elsewhere (also: runs watch).
 
     Without a number it is the newest open run. It begins with what happened so far; Ctrl-C ends the watching and
     nothing else.
     """
-    return perform(_watch(run, after, output, as_json))
+    return perform(_watch(_looking(url, token_file, ca), run, after, output, as_json))
 
 
-async def _watch(number: int | None, after: tuple[str, int], output: bool, as_json: bool) -> Exit:
+def _looking(url: str, token_file: Path | None, ca: Path | None) -> AbstractAsyncContextManager[Engine]:
+    """What is looked at: the workspace at hand, or an engine elsewhere."""
+    if not url:
+        if token_file is not None or ca is not None:
+            raise click.UsageError("--token-file and --ca are for --url")
+        return reader()
+    if token_file is None:
+        raise click.UsageError(
+            "--url needs --token-file: a token in an address or a command line is seen by others"
+        )
+    return elsewhere(url, token_file, ca)
+
+
+async def _watch(
+    looking: AbstractAsyncContextManager[Engine],
+    number: int | None,
+    after: tuple[str, int],
+    output: bool,
+    as_json: bool,
+) -> Exit:
     from cli.choose import pick
     from cli.follow import Following
     from cli.follow import watch as follow
 
-    async with reader() as engine:
+    async with looking as engine:
         incarnation, seq = after
         if incarnation:
             await engine.events(seq, limit=1, incarnation=incarnation)  # refuses a cursor of another one

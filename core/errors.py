@@ -12,6 +12,7 @@
     ├── NotPossible                   2    the run is in no state for this action; says why
     │   ├── ReadOnlyWorkspace         2    the workspace says `read_only: true`
     │   └── NotTrusted                2    a program named by a workspace that its user does not trust
+    ├── NotAllowed                    2    an engine elsewhere refuses the caller: its token, its role, its pace
     ├── CursorGone                    2    a position in the event log of another incarnation
     ├── StoreError                    70   the database: newer, corrupt, locked, fenced
     │   ├── StoreNewer, StoreCorrupt  2
@@ -124,6 +125,12 @@ class ReadOnlyWorkspace(NotPossible):
 
 class NotTrusted(NotPossible):
     """A workspace names a program to run, and who runs Windlass does not trust that workspace."""
+
+
+class NotAllowed(WindlassError):
+    """An engine elsewhere refuses who asks: the token is not good, its role allows less, or it asks too much."""
+
+    exit_status = 2
 
 
 class CursorGone(WindlassError):

@@ -5,6 +5,7 @@ Every error is a problem document (RFC 9457); nothing that a caller sends shows 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,10 +14,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from core.errors import WindlassError
 from daemon.context import Refused, Served
 from daemon.guards import Guards
+from daemon.openapi import describe
 from daemon.problems import MEDIA_TYPE, plain_problem, problem, status_of
 from daemon.routes import audit, config, engine, events, runs, servers, tasks, webhooks, workspace
 
@@ -46,6 +49,7 @@ def make_app(served: Served) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _internal)
+    describe(app)
     return app
 
 
@@ -60,7 +64,9 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    if error.retry_after_s:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return _answer(
         plain_problem(error.status, HTTPStatus(error.status).phrase, error.detail, error.hint), headers
     )
@@ -81,8 +87,20 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    phrase = HTTPStatus(error.status_code).phrase
-    return _answer(plain_problem(error.status_code, phrase, str(error.detail or "")), error.headers)
+    phrase, headers = HTTPStatus(error.status_code).phrase, dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The first route of the path knows of its own methods only.
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return _answer(plain_problem(error.status_code, phrase, str(error.detail or "")), headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be asked of the path of a request."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found
 
 
 async def _internal(request: Request, error: Exception) -> JSONResponse:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 import httpx
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
-from core.errors import EngineGone
+from core.errors import EngineGone, InputError
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
@@ -95,13 +96,19 @@ class EngineClient:
         return cls(client, str(path), give_up_after_s=give_up_after_s, variables=variables)
 
     @classmethod
-    def over_tcp(cls, url: str, *, token: str, give_up_after_s: float = GIVE_UP_AFTER_S) -> EngineClient:
-        """A client of the engine at `url`, with the rights of its token."""
+    def over_tcp(
+        cls, url: str, *, token: str, ca: Path | None = None, give_up_after_s: float = GIVE_UP_AFTER_S
+    ) -> EngineClient:
+        """A client of the engine at `url`, with the rights of its token; `ca` are the certificates to check https with.
+
+        Raises InputError where those cannot be read.
+        """
         client = httpx.AsyncClient(
             base_url=url,
             headers={"authorization": f"Bearer {token}"},
             timeout=ANSWER_WAIT_S,
             trust_env=False,
+            verify=_trusting(ca),
         )
         return cls(client, url, give_up_after_s=give_up_after_s)
 
@@ -453,6 +460,15 @@ def _document(answer: httpx.Response) -> Mapping[str, Any]:
 
 def _params(**given: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and value != "" and value != []}
+
+
+def _trusting(ca: Path | None) -> ssl.SSLContext | bool:
+    if ca is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{ca} holds no certificates to check with: {error}") from error
 
 
 def _quoted(name: str) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import pwd
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from core.engine.api import Engine
 from core.errors import WorkspaceOwned
 from daemon.access import Action, Caller, Role
+from daemon.limits import RATE, Limits
+from daemon.metrics import Metrics
 
 SOCKET_HOST = "unix"
 """Stands in the place of an address where a caller came in over the Unix socket; see `daemon.peer`."""
@@ -22,10 +24,11 @@ ACTOR_HEADER = "windlass-actor"
 
 
 class Refused(Exception):
-    """The caller is not known (401), or its role does not allow it (403)."""
+    """The caller is not known (401), its role does not allow it (403), or it asks too much (429)."""
 
-    def __init__(self, status: int, detail: str, hint: str = "") -> None:
+    def __init__(self, status: int, detail: str, hint: str = "", retry_after_s: float = 0.0) -> None:
         super().__init__(detail)
+        self.retry_after_s = retry_after_s
         self.status = status
         self.detail = detail
         self.hint = hint
@@ -46,10 +49,15 @@ class Served:
     authenticate: Authenticate
     stop: Callable[[bool], None]
     takes_work: bool = True
+    limits: Limits = field(default_factory=Limits)
+    metrics: Metrics = field(init=False)
     clients: int = 0
     """How many follow events now."""
     requests: int = 0
     """How many requests came since somebody looked."""
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(self.version)
 
 
 def served(request: Request) -> Served:
@@ -69,12 +77,20 @@ def caller_of(request: Request) -> Caller:
     if host.startswith(f"{SOCKET_HOST}:"):
         _, uid, pid = host.split(":")
         return Caller(_actor(request, int(uid), int(pid)), Role.ADMIN)
+    limits = served(request).limits
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Refused(401, "no token was given", "send it as `Authorization: Bearer TOKEN`")
-    caller = served(request).authenticate(token.strip())
+    given = token.strip() if scheme.lower() == "bearer" else ""
+    caller = served(request).authenticate(given) if given else None
     if caller is None:
+        if wait_s := limits.failures.take(host):
+            raise Refused(429, "too many requests without a good token came from this address", "", wait_s)
+        if not given:
+            raise Refused(401, "no token was given", "send it as `Authorization: Bearer TOKEN`")
         raise Refused(401, "the token is not known here, has expired or was revoked")
+    if wait_s := limits.requests.take(caller.name):
+        raise Refused(
+            429, f"{caller.name} asks too much: {RATE:g} requests a second are answered", "", wait_s
+        )
     return caller
 
 
@@ -97,6 +113,12 @@ def takes_work(request: Request) -> None:
             "the engine of this workspace ends with the command that is it: it takes no other work",
             hint="wait until it ends (`windlass run --wait`); watching, pausing, cancelling and deciding work",
         )
+
+
+def link_next(request: Request, answer: Response, **params: int) -> None:
+    """Names the next page of a list (RFC 8288), relative to the host that was asked."""
+    url = request.url.include_query_params(**params)
+    answer.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
 
 
 class May:

@@ -27,8 +27,10 @@ from core.outgoing.service import Outgoing, outgoing
 from core.workspace.folder import Workspace
 from daemon.context import Served
 from daemon.log import LOGGER
+from daemon.observing import Observer, observed
 from daemon.server import serving
-from daemon.sockets import Address, bind, bind_tcp, remove, socket_path
+from daemon.sockets import Address, Tls, bind, bind_tcp, remove, socket_path
+from daemon.telemetry import telemetry
 from daemon.tokens import Tokens
 
 LOOK_EVERY_S = 1.0
@@ -61,12 +63,15 @@ async def served_engine(
     background: bool,
     ending: Ending,
     listen: Address | None = None,
+    tls: Tls | None = None,
 ) -> AsyncIterator[tuple[LocalEngine, Served]]:
     """The engine of a workspace, owned by this process and served on its socket, and over TCP at `listen`.
 
     Raises what `open_engine` raises, and WindlassError where it cannot listen.
     """
     state_dir = Workspace.open(folder).state_dir
+    if tls is not None:
+        tls.check()
     engine = await open_engine(folder, actor=actor, background=True)
     path = socket_path(state_dir)
 
@@ -83,8 +88,8 @@ async def served_engine(
             Tokens(state_dir).authenticate,
             lambda drains: ending.ask("it was asked to", drains=drains),
         )
-        tcp = [bind_tcp(listen)] if listen is not None else []
-        async with serving(served, [bind(path), *tcp]):
+        tcp = serving(served, [bind_tcp(listen)], tls) if listen is not None else contextlib.nullcontext()
+        async with tcp, serving(served, [bind(path)]):
             engine.announce(str(path), background=background, version=version)
             try:
                 yield engine, served
@@ -101,6 +106,7 @@ async def host(
     idle_s: float | None,
     ready: Callable[[], None],
     listen: Address | None = None,
+    tls: Tls | None = None,
 ) -> None:
     """Owns and serves a workspace until it is asked to end, or has been idle for that long: by default what the
     settings say, never with `listen`.
@@ -112,14 +118,17 @@ async def host(
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     opening = served_engine(
-        folder, actor=actor, version=version, background=True, ending=ending, listen=listen
+        folder, actor=actor, version=version, background=True, ending=ending, listen=listen, tls=tls
     )
-    async with opening as (engine, served), outgoing(engine) as telling:
+    async with contextlib.AsyncExitStack() as stack:
+        engine, served = await stack.enter_async_context(opening)
+        telling = await stack.enter_async_context(outgoing(engine))
+        await stack.enter_async_context(observed(engine, _observers(engine, served)))
         LOGGER.info("the engine owns %s, version %s", folder, version)
         settings = _settings(folder)
         idle_s = settings.engine.idle_s if idle_s is None else idle_s
         if listen is not None:
-            LOGGER.info("it listens on %s", listen)
+            LOGGER.info("it listens on %s%s", listen, " with TLS" if tls is not None else "")
             idle_s = math.inf
         for notice in (await engine.workspace()).notices:
             LOGGER.warning("%s", notice)
@@ -141,6 +150,11 @@ async def host(
         if await telling.owes():
             LOGGER.warning("not everybody could be told of every event: the next engine goes on with it")
     LOGGER.info("ended")
+
+
+def _observers(engine: LocalEngine, served: Served) -> list[Observer]:
+    traces = telemetry(engine)
+    return [served.metrics, *([traces] if traces is not None else [])]
 
 
 def _settings(folder: Path) -> AppSettings:

@@ -6,16 +6,18 @@ import asyncio
 import json
 import os
 import select
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.config.open import variables_here
 from core.engine.lease import read_owner
-from core.errors import EngineGone, NotPossible, WindlassError, WorkspaceOwned
+from core.errors import EngineGone, InputError, NotPossible, WindlassError, WorkspaceOwned
 from core.files import private_folder
 from core.model.views import OwnerInfo
 from core.workspace.folder import Workspace
@@ -24,6 +26,7 @@ from daemon.log import log_path
 from daemon.problems import error_of
 
 START_WAIT_S = 30.0
+TOKEN_FILE_BYTES = 1024
 SOCKET_WAIT_S = 5.0
 """An owner binds its socket right after it took the lease."""
 
@@ -39,14 +42,46 @@ async def connect(folder: Path, *, actor: str, version: str) -> EngineClient | N
     if owner is None:
         return None
     client = EngineClient.over_socket(Path(owner.socket), actor=actor, variables=variables_here(workspace))
+    way_out = (
+        "`windlass engine stop` lets it end when what is in flight has ended; its runs stay resumable, "
+        "and the next command starts an engine of this version"
+    )
+    return await _same_version(client, f"the engine of this workspace ({owner})", version, way_out)
+
+
+async def connect_url(url: str, token_file: Path, ca: Path | None, *, version: str) -> EngineClient:
+    """A client of the engine at an address, with the token that a private file holds; `ca` is a file of certificates.
+
+    Raises InputError, EngineGone where nothing answers, NotPossible where it is another version of Windlass.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
+        raise InputError(f"{url!r} is no address of an engine", hint="such as http://127.0.0.1:7411")
+    client = EngineClient.over_tcp(url.rstrip("/"), token=_token(token_file), ca=ca)
+    way_out = "follow it with the same version of Windlass as it has"
+    return await _same_version(client, f"the engine at {url}", version, way_out)
+
+
+def _token(file: Path) -> str:
+    """The token in a file that nobody else may read. Raises InputError."""
+    try:
+        with file.open("rb") as opened:
+            found = os.fstat(opened.fileno())
+            text = opened.read(TOKEN_FILE_BYTES).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
+    if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.getuid():
+        raise InputError(f"{file} may be read by others: it holds a token", hint=f"chmod 600 {file}")
+    if not text.isprintable() or not text or " " in text:
+        raise InputError(f"{file} holds no token", hint="one line, as `windlass token create` shows it")
+    return text
+
+
+async def _same_version(client: EngineClient, name: str, version: str, way_out: str) -> EngineClient:
     try:
         theirs = str((await client.version())["windlass"])
         if theirs != version:
-            raise NotPossible(
-                f"the engine of this workspace ({owner}) is Windlass {theirs}, and this is {version}",
-                hint="`windlass engine stop` lets it end when what is in flight has ended; its runs stay resumable, "
-                "and the next command starts an engine of this version",
-            )
+            raise NotPossible(f"{name} is Windlass {theirs}, and this is {version}", hint=way_out)
     except BaseException:
         await client.close()
         raise

@@ -24,6 +24,7 @@ STATUS: Mapping[type[WindlassError], int] = {
     errors.ServersUnreachable: 502,
     errors.NotPossible: 409,
     errors.NotTrusted: 403,
+    errors.NotAllowed: 403,
     errors.ReadOnlyWorkspace: 403,
     errors.CursorGone: 410,
     errors.NotFound: 404,
@@ -80,7 +81,9 @@ def error_of(document: Mapping[str, Any]) -> WindlassError:
     """The error of a document; WindlassError itself where it is none that is known."""
     message = str(document.get("detail") or document.get("title") or "the engine refused it")
     hint = str(document.get("hint") or "")
-    kind = _known().get(str(document.get("type", "")).removeprefix(PREFIX), WindlassError)
+    refused = document.get("status") in (401, 403, 429)
+    unnamed = errors.NotAllowed if refused else WindlassError
+    kind = _known().get(str(document.get("type", "")).removeprefix(PREFIX), unnamed)
     if issubclass(kind, InputError):
         return kind(message, hint=hint, faults=tuple(_faults(document.get("faults"))))
     if issubclass(kind, ConfirmationNeeded):

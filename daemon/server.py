@@ -16,8 +16,11 @@ import uvicorn
 from daemon.app import make_app
 from daemon.context import Served
 from daemon.peer import PeerProtocol
+from daemon.sockets import Tls
 
 CLOSE_WAIT_S = 2
+AT_ONCE = 1024
+"""How many connections and requests are served at once; beyond that they are answered 503."""
 
 
 class _Server(uvicorn.Server):
@@ -39,7 +42,9 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(served: Served, sockets: Sequence[socket.socket]) -> AsyncIterator[None]:
+async def serving(
+    served: Served, sockets: Sequence[socket.socket], tls: Tls | None = None
+) -> AsyncIterator[None]:
     """Serves on these sockets as long as the context is open; then answers what was asked, and closes."""
     config = uvicorn.Config(
         make_app(served),
@@ -51,6 +56,9 @@ async def serving(served: Served, sockets: Sequence[socket.socket]) -> AsyncIter
         server_header=False,
         date_header=True,
         timeout_graceful_shutdown=CLOSE_WAIT_S,
+        limit_concurrency=AT_ONCE,
+        ssl_certfile=tls.certificate if tls is not None else None,
+        ssl_keyfile=tls.key if tls is not None else None,
     )
     server = _Server(config)
     task = asyncio.ensure_future(server.serve(list(sockets)))

@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+import ssl
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -79,11 +80,35 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """A certificate (with its chain) and its key, both files in PEM."""
+
+    certificate: Path
+    key: Path
+
+    def check(self) -> None:
+        """Reads both, as the server will. Raises InputError."""
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.certificate, self.key)
+        except (OSError, ValueError) as error:  # an SSLError is an OSError
+            raise InputError(
+                f"{self.certificate} and {self.key} cannot be used for TLS: {getattr(error, 'strerror', '') or error}",
+                hint="both are PEM files, of one certificate and its key without a passphrase",
+            ) from error
+
+
 def bind_tcp(address: Address) -> socket.socket:
-    """A listening TCP socket. Raises WindlassError."""
+    """A listening TCP socket. Raises WindlassError.
+
+    What is accepted on it inherits TCP_NODELAY: else the body of each answer on a kept connection waits some 40 ms for
+    the client's delayed acknowledgement of the head. asyncio sets it only on sockets that name their protocol.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server((address.host, address.port), family=family)
+        listening = socket.create_server((address.host, address.port), family=family)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except OSError as error:
         raise WindlassError(
             f"the engine cannot listen on {address}: {error.strerror or error}",

@@ -19,7 +19,7 @@ from core.engine.executor import Executor
 from core.engine.handover import RunInputs
 from core.engine.run import INTERRUPTED, Run
 from core.engine.snapshot import Snapshot
-from core.errors import InputError
+from core.errors import NotFound
 from core.model.states import Asked, Phase, Purpose, RunState, TaskState, UndoState
 from core.secrets.use import RunSecrets
 from core.store.store import Store
@@ -52,11 +52,11 @@ def make_secrets(snapshot: Snapshot, blobs: Blobs) -> RunSecrets:
 
 
 async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Callable[[str], Executor]) -> Run:
-    """One stored run, as its rows say. Raises InputError where there is none, StoreNewer."""
+    """One stored run, as its rows say. Raises NotFound where there is none, StoreNewer."""
     info = await store.reader.run(number)
     stored = await store.reader.snapshot(number)
     if info is None or stored is None:
-        raise InputError(
+        raise NotFound(
             f"there is no run {number}", hint="`windlass runs list` shows the runs of this workspace"
         )
     snapshot = Snapshot.from_document(stored.batch_text, stored.file, stored.document)

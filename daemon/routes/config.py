@@ -140,11 +140,27 @@ async def explain(
     return await asyncio.to_thread(found)
 
 
-@router.post("/config/{action}", status_code=200)
-async def change(
-    engine: TheEngine, caller: Changer, action: Literal["set", "unset", "append"], asked: Change
+@router.post("/config/set")
+async def set_(engine: TheEngine, caller: Changer, asked: Change) -> Changed:
+    """Writes one value in its file; comments and everything else there stay as they are."""
+    return await _change(engine, caller, "set", asked)
+
+
+@router.post("/config/unset")
+async def unset(engine: TheEngine, caller: Changer, asked: Change) -> Changed:
+    """Takes one value out of its file."""
+    return await _change(engine, caller, "unset", asked)
+
+
+@router.post("/config/append")
+async def append(engine: TheEngine, caller: Changer, asked: Change) -> Changed:
+    """Writes one value behind the last one of a list."""
+    return await _change(engine, caller, "append", asked)
+
+
+async def _change(
+    engine: Engine, caller: Caller, action: Literal["set", "unset", "append"], asked: Change
 ) -> Changed:
-    """Edits one value in its file; comments and everything else there stay as they are."""
     workspace = Workspace.load(Path((await engine.workspace()).path))
     file, at = file_of(workspace, asked.environment), paths.parse(asked.path)
     check_edit(workspace, file, asked.confirm)

@@ -6,11 +6,13 @@ import asyncio
 import os
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from daemon.access import Action, Caller
 from daemon.context import TheEngine, TheServed, may
+from daemon.metrics import MEDIA_TYPE
 from daemon.routes.audit import audit_log
 
 router = APIRouter(tags=["engine"])
@@ -43,6 +45,14 @@ async def version(served: TheServed, caller: Annotated[Caller, may(Action.WORKSP
     from daemon.app import API
 
     return Version(windlass=served.version, api=API, pid=os.getpid(), clients=served.clients)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(
+    served: TheServed, engine: TheEngine, caller: Annotated[Caller, may(Action.METRICS_READ)]
+) -> Response:
+    """How the engine stands, and what ended since it began, for Prometheus."""
+    return Response(await served.metrics.text(engine, served.clients), media_type=MEDIA_TYPE)
 
 
 @router.post("/engine/stop", status_code=202)

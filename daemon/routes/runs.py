@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Path, Query
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from core.engine.api import RunRequest
@@ -15,7 +15,7 @@ from core.model.ids import TaskKey
 from core.model.states import Decision, RunState
 from core.model.views import RunInfo, StepInfo, UsedValue
 from daemon.access import Action, Caller
-from daemon.context import WORKS, TheEngine, may
+from daemon.context import WORKS, TheEngine, link_next, may
 
 router = APIRouter(tags=["runs"])
 
@@ -87,13 +87,18 @@ async def start(
 async def runs(
     engine: TheEngine,
     caller: Reader,
+    request: Request,
+    answer: Response,
     state: Annotated[list[RunState] | None, Query()] = None,
     batch: str = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=0)] = None,
 ) -> Sequence[RunInfo]:
-    """Runs, newest first; the next page is `before` the last number of this one."""
-    return await engine.runs(states=state or (), batch=batch, limit=limit, before=before)
+    """Runs, newest first; the next page is `before` the last number of this one (also: `Link` with rel=next)."""
+    found = await engine.runs(states=state or (), batch=batch, limit=limit, before=before)
+    if len(found) == limit:
+        link_next(request, answer, before=found[-1].number)
+    return found
 
 
 @router.get("/runs/{number}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
 
 from core.model.ids import TaskKey
 from core.model.states import Purpose, Stream, TaskState
 from core.model.views import AttemptInfo, Explanation, OutputPage, TaskInfo
 from daemon.access import Action, Caller
-from daemon.context import TheEngine, may
+from daemon.context import TheEngine, link_next, may
 from daemon.routes.runs import Number, Reader
 
 router = APIRouter(tags=["tasks"])
@@ -23,15 +24,20 @@ OUTPUT_AT_MOST_BYTES = 16 * 1024 * 1024
 async def tasks(
     engine: TheEngine,
     caller: Reader,
+    request: Request,
+    answer: Response,
     number: Number,
     step: str = "",
     state: Annotated[list[TaskState] | None, Query()] = None,
     after: Annotated[int, Query(ge=-1, le=2**53)] = -1,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Sequence[TaskInfo]:
-    """Tasks by index; the next page is `after` the last index of this one."""
+    """Tasks by index; the next page is `after` the last index of this one (also: `Link` with rel=next)."""
     await engine.run(number)
-    return await engine.tasks(number, step=step, states=state or (), after=after, limit=limit)
+    found = await engine.tasks(number, step=step, states=state or (), after=after, limit=limit)
+    if len(found) == limit:
+        link_next(request, answer, after=found[-1].index)
+    return found
 
 
 @router.get("/runs/{number}/task")
@@ -67,15 +73,28 @@ async def output(
     stream: Stream | None = None,
     tail_bytes: Annotated[int | None, Query(ge=1, le=OUTPUT_AT_MOST_BYTES)] = None,
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    start: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    end: Annotated[int | None, Query(ge=0, le=2**62)] = None,
 ) -> OutputPage:
-    """Stored output in the order it came, as base64; `after` is the cursor of the last page."""
+    """Stored output in the order it came, as base64; `after` is the cursor of the last page.
+
+    `start` and `end` are offsets in what the server printed: only pieces that overlap with them are answered, each as a
+    whole.
+    """
     await engine.task(number, TaskKey(step, server))
-    return await engine.output(
-        number,
-        TaskKey(step, server),
-        purpose=purpose,
-        attempt=attempt,
-        stream=stream,
-        tail_bytes=tail_bytes,
-        after=after,
-    )
+    while True:
+        page = await engine.output(
+            number,
+            TaskKey(step, server),
+            purpose=purpose,
+            attempt=attempt,
+            stream=stream,
+            tail_bytes=tail_bytes,
+            after=after,
+        )
+        within = tuple(
+            chunk for chunk in page.chunks if chunk.end > start and (end is None or chunk.start < end)
+        )
+        if within or not page.more or tail_bytes is not None:
+            return replace(page, chunks=within)
+        after = page.cursor

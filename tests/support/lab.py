@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import textwrap
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -76,11 +75,12 @@ async def client_of(engine: Engine, role: str = "admin") -> AsyncIterator[Engine
     from daemon.access import Caller, Role
     from daemon.context import Served
     from daemon.server import serving
+    from daemon.sockets import Address, bind_tcp
 
     def authenticate(token: str) -> Caller | None:
         return Caller(ACTOR, Role(role)) if token == "the-token" else None
 
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = bind_tcp(Address("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     async with serving(Served(engine, "0", authenticate, lambda drains: None), [listening]):
         client = EngineClient.over_tcp(url, token="the-token", give_up_after_s=1.0)

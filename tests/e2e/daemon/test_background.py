@@ -12,14 +12,22 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from cli.version import __version__
 from core.engine.api import PlanRequest, RunRequest
@@ -317,9 +325,7 @@ def test_a_token_lets_a_colleague_in_over_tcp_and_the_log_says_who(program: Prog
     made = json.loads(program.call("token", "create", "ci", "--role", "operator", "--json").stdout)["token"]
     looks = program.call("token", "create", "screen", "--expires", "1h").stdout.strip()
     assert "ci" in program.call("token", "list").stdout and made not in program.call("token", "list").stdout
-    with socket.socket() as free_port:
-        free_port.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free_port.getsockname()[1]}"
+    address = free_address()
     program.call("engine", "start", "--listen", address)
     with httpx.Client(base_url=f"http://{address}/v1", trust_env=False, timeout=WAIT_S) as client:
         client.headers["authorization"] = f"Bearer {looks}"
@@ -337,6 +343,72 @@ def test_a_token_lets_a_colleague_in_over_tcp_and_the_log_says_who(program: Prog
     assert f"{number}" in program.call("runs", "list").stdout
     (listed, *_) = json_lines(program.call("runs", "list", "--json").stdout)
     assert listed["actor"] == "token ci"
+
+
+def free_address() -> str:
+    with socket.socket() as free_port:
+        free_port.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free_port.getsockname()[1]}"
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "windlass test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "cert.pem", folder / "key.pem"
+    files[0].write_bytes(made.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+def test_a_colleague_attaches_over_tls_with_a_token_from_a_private_file(
+    program: Program, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.touch(0o600)
+    file.write_text(program.call("token", "create", "colleague").stdout)
+    cert, key = certificate(tmp_path)
+    address = free_address()
+    refused = program.call("engine", "start", "--listen", address, "--tls", str(key), str(cert), status=2)
+    assert "cannot be used for TLS" in refused.stderr
+    program.call("engine", "start", "--listen", address, "--tls", str(cert), str(key))
+    number = int(program.call("run", "work", "--detach").stdout)
+
+    def attach(url: str, *options: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """From outside of any workspace."""
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", "attach", "--url", url, *options, str(number)],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == status, done.stderr
+        return done
+
+    mine = ("--token-file", str(file), "--ca", str(cert))
+    told = attach(f"https://{address}", *mine, "--json")
+    events = json_lines(told.stdout)
+    assert [one["state"] for one in events if one["type"] == "result"] == ["done"]
+    stored = [(one["type"], one["step"], one["server"]) for one in program.events(number)]
+    assert [(one["event"], one["step"], one["server"]) for one in events if one["type"] == "event"] == stored
+    assert "does not answer" in attach(f"https://{address}", "--token-file", str(file), status=6).stderr
+    file.chmod(0o644)
+    assert "may be read by others" in attach(f"https://{address}", *mine, status=2).stderr
+    file.chmod(0o600)
+    file.write_text("no-such-token")
+    assert "not known here" in attach(f"https://{address}", *mine, status=2).stderr
+    assert "is no address of an engine" in attach("https://me:pw@127.0.0.1", *mine, status=2).stderr
 
 
 # ---------------------------------------------------------------- the interface

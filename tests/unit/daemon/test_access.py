@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,9 @@ from fastapi.routing import APIRoute
 from daemon.access import ALLOWED, Action, Caller, Role
 from daemon.app import PREFIX, RESOURCES
 from daemon.context import May, Served
+from daemon.limits import Buckets
 from daemon.server import serving
+from daemon.sockets import Address, bind_tcp
 from tests.support.lab import Lab
 
 EXPECTED = {
@@ -38,7 +39,8 @@ async def served(lab: Lab) -> AsyncIterator[tuple[httpx.AsyncClient, Served, lis
     stops: list[bool] = []
     async with lab.engine() as engine:
         found = Served(engine, "0", authenticate, stops.append)
-        listening = socket.create_server(("127.0.0.1", 0))
+        found.limits.failures = Buckets(1e6, 1e6)
+        listening = bind_tcp(Address("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         async with serving(found, [listening]), httpx.AsyncClient(base_url=url, trust_env=False) as client:
             yield client, found, stops

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from core.workspace.folder import Workspace
 from daemon.access import Caller, Role
 from daemon.context import Served
 from daemon.server import serving
+from daemon.sockets import Address, bind_tcp
 from tests.support.lab import Lab
 
 BASE = "# Shared.\nweb:\n  port: 80   # as ever\n  url: 'http://{{ config.web.host }}/'\n"
@@ -35,7 +35,7 @@ async def rest(
     (environments / "prod.yaml").write_text("web: {host: shop.example, port: 443}\n")
     async with lab.engine() as engine:
         found = Served(engine, "0", lambda token: Caller("token ci", Role(token)), lambda drain: None)
-        listening = socket.create_server(("127.0.0.1", 0))
+        listening = bind_tcp(Address("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
         headers = {"Authorization": "Bearer operator"}
         async with (
@@ -86,7 +86,7 @@ async def test_an_edit_leaves_comments_and_says_who(rest: tuple[httpx.AsyncClien
     ]
     unset = await client.post("/config/unset", json={"environment": "dev", "path": "web.host"})
     assert unset.status_code == 200
-    assert (await client.post("/config/drop", json={"path": "web"})).status_code == 422
+    assert (await client.post("/config/drop", json={"path": "web"})).status_code == 404
     assert (
         await client.post("/config/unset", json={"environment": "dev", "path": "nope"})
     ).status_code == 422
