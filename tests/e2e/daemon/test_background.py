@@ -589,6 +589,7 @@ def test_an_engine_that_ends_with_its_command_is_watched_and_paused_and_takes_no
         **{f"two@{name}": "waiting" for name in program.servers},
     }
     program.call("runs", "cancel", "--yes", str(number), status=1)
+    (program.path / "batches" / "long.yaml").unlink()
 
 
 @pytest.mark.parametrize("how", ["killed", "hung up"])
