@@ -13,7 +13,7 @@ from cli.audited import audited
 from cli.exits import Exit
 from cli.launch import perform, reader
 from cli.lazy import Lazy, LazyGroup
-from cli.options import changed_folder, command, json_option, workspace_option
+from cli.options import changed_folder, command, json_option, workspace_folder, workspace_option
 from cli.terminal import clean, confirm, emit, interactive, note, out, say
 from cli.words import duration, stamp
 
@@ -27,6 +27,7 @@ TABLE = {
     "stop": Lazy("cli.engine_process:stop", "Stop the background engine.", "Act"),
     "logs": Lazy("cli.engine_process:logs", "Show what the background engine wrote into its log.", "Look"),
     "status": Lazy("cli.engine:status", "Show which engine owns the workspace, and what it does.", "Look"),
+    "agent": Lazy("cli.engine:agent", "Let the background engine use this session's SSH agent.", "Act"),
     "take-over": Lazy("cli.engine:take_over", "Kill an engine that hangs, and free its workspace.", "Act"),
 }
 
@@ -69,6 +70,7 @@ async def _status(as_json: bool) -> Exit:
             out(f"background:  yes, Windlass {clean(info.owner.version)}, on {clean(info.owner.socket)}")
         else:
             out("background:  no: it ends with the command that is it")
+        await _tell_agent(info.owner)
     for run in runs:
         told = "is interrupted" if run.interrupted else "is executing"
         out(f"run:         {run.number} ({clean(run.batch)}) {told}")
@@ -82,6 +84,78 @@ async def _status(as_json: bool) -> Exit:
     for run in runs:
         if run.interrupted:
             note(f"carry on with: {command('runs', 'resume', str(run.number))}")
+    return Exit.OK
+
+
+async def _tell_agent(owner: OwnerInfo) -> None:
+    """What the background engine's keys depend on; nothing where it does not answer."""
+    from cli.launch import background
+    from core.errors import WindlassError
+    from core.ssh.agents import how_long
+
+    if not owner.background:
+        return
+    try:
+        client = await background(workspace_folder())
+        if client is None:
+            return
+        try:
+            told = await client.version()
+        finally:
+            await client.close()
+    except WindlassError:
+        return
+    path = str(told.get("agent", ""))
+    if not path:
+        out("keys:        from files: it has no SSH agent")
+    elif told.get("agent_answers"):
+        out(f"keys:        files, and the SSH agent at {clean(path)}: {how_long(path)}")
+    else:
+        out(f"keys:        files; the SSH agent at {clean(path)} does not answer")
+        note(f"give it another one: {command('engine', 'agent')}")
+
+
+@click.command()
+@click.option("-y", "--yes", is_flag=True, help="Do not ask; needed without a terminal.")
+@workspace_option
+def agent(yes: bool) -> Exit:
+    """Let the background engine use this session's SSH agent.
+
+    For its connections from here on, until it ends or is given another one: as after a login, when the agent that it
+    was started with is gone. A run that was paused for it is then resumed.
+    """
+    return perform(_agent(yes))
+
+
+async def _agent(yes: bool) -> Exit:
+    from cli.launch import background
+    from core.errors import InputError, NeedsPerson
+    from core.ssh.agents import agent_socket, how_long
+
+    path = agent_socket()
+    if not path:
+        raise InputError(
+            "this session has no SSH agent", hint="SSH_AUTH_SOCK names one: eval $(ssh-agent); ssh-add"
+        )
+    folder = changed_folder()
+    client = await background(folder)
+    if client is None:
+        raise InputError(
+            "no background engine runs here", hint="the next one takes this session's agent by itself"
+        )
+    try:
+        if not yes:
+            if not interactive():
+                raise NeedsPerson(
+                    "the engine would use this session's keys: without a terminal that needs --yes"
+                )
+            if not confirm(clean(f"Let the engine use the agent at {path}?")):
+                say("nothing was changed")
+                return Exit.NEEDS_PERSON
+        await client.use_agent(path)
+    finally:
+        await client.close()
+    out(clean(f"the engine uses the agent at {path}: {how_long(path)}"))
     return Exit.OK
 
 

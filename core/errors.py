@@ -6,6 +6,7 @@
     │   └── NotFound                  2    there is no run, task or server of that name
     ├── WorkspaceOwned                3    another engine holds the lease; names the owner
     ├── NeedsPerson                   4    a decision, a confirmation, an unknown host key
+    │   ├── CredentialsNeeded         4    variables of whoever asks, from which secrets are read
     │   └── ConfirmationNeeded        4    a protected environment: its name must be typed
     ├── ServersUnreachable            6    servers (or the engine) cannot be reached
     │   └── EngineGone                6    the engine does not answer, or no longer
@@ -101,6 +102,14 @@ class ConfirmationNeeded(NeedsPerson):
     def __init__(self, message: str, *, name: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.name = name
+
+
+class CredentialsNeeded(NeedsPerson):
+    """A run reads secrets from variables that only whoever asks for it has. `names` are those variables."""
+
+    def __init__(self, message: str, *, names: Sequence[str], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.names = tuple(names)
 
 
 class ServersUnreachable(WindlassError):

@@ -40,6 +40,7 @@ class Action(StrEnum):
     CONFIG_CHANGE = "config.change"
     METRICS_READ = "metrics.read"
     ENGINE_STOP = "engine.stop"
+    ENGINE_AGENT = "engine.agent"
 
 
 _LOOK = frozenset(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 import httpx
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
-from core.errors import EngineGone, InputError
+from core.errors import CredentialsNeeded, EngineGone, InputError
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
@@ -66,7 +67,10 @@ class EngineClient:
         *,
         give_up_after_s: float = GIVE_UP_AFTER_S,
         variables: Mapping[str, str] | None = None,
+        credentials: Callable[[Sequence[str]], Mapping[str, str]] | None = None,
     ) -> None:
+        """`credentials` gives variables that a run reads secrets from, where the engine asks for them by name."""
+        self._credentials = credentials
         self._client = client
         self._where = where
         self._variables = dict(variables or {})
@@ -93,7 +97,13 @@ class EngineClient:
             timeout=ANSWER_WAIT_S,
             trust_env=False,
         )
-        return cls(client, str(path), give_up_after_s=give_up_after_s, variables=variables)
+        return cls(
+            client,
+            str(path),
+            give_up_after_s=give_up_after_s,
+            variables=variables,
+            credentials=variables_by_name,
+        )
 
     @classmethod
     def over_tcp(
@@ -164,6 +174,12 @@ class EngineClient:
         """See Engine.start."""
         plan = self._with_variables(request.plan)
         request = replace(request, plan=plan, key=request.key or secrets.token_hex(16))
+        try:
+            return await self._start(request)
+        except CredentialsNeeded as error:
+            return await self._start(replace(request, credentials=self._given(error)))
+
+    async def _start(self, request: RunRequest) -> RunInfo:
         body = codec.dump(RunRequest, request)
         try:
             return await self._post(RunInfo, "/runs", body)
@@ -172,13 +188,33 @@ class EngineClient:
             await asyncio.sleep(AGAIN_FIRST_S)
             return await self._post(RunInfo, "/runs", body)
 
+    def _given(self, error: CredentialsNeeded) -> Mapping[str, str]:
+        """What was asked for by name, and nothing else. Raises InputError where one is not set here, the error itself
+        where nothing is given away, as to an engine elsewhere.
+        """
+        if self._credentials is None:
+            raise error
+        return self._credentials(error.names)
+
+    async def _go_on(self, run: int, action: str, body: Any = None) -> RunInfo:
+        """Asks for what carries a run on, with the credentials that it turns out to need."""
+        try:
+            return await self._post(RunInfo, f"/runs/{run}/{action}", body)
+        except CredentialsNeeded as error:
+            await self.give_credentials(run, self._given(error), actor="")
+            return await self._post(RunInfo, f"/runs/{run}/{action}", body)
+
+    async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
+        """See Engine.give_credentials."""
+        await self._ask("POST", f"/runs/{run}/credentials", {"values": dict(values)})
+
     async def pause(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
         """See Engine.pause."""
         return await self._post(RunInfo, f"/runs/{run}/pause", {"reason": reason})
 
     async def resume(self, run: int, *, actor: str) -> RunInfo:
         """See Engine.resume."""
-        return await self._post(RunInfo, f"/runs/{run}/resume")
+        return await self._go_on(run, "resume")
 
     async def cancel(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
         """See Engine.cancel."""
@@ -189,7 +225,7 @@ class EngineClient:
     ) -> RunInfo:
         """See Engine.retry."""
         body = {"tasks": [asdict(task) for task in tasks], "accept_risk": accept_risk}
-        return await self._post(RunInfo, f"/runs/{run}/retry", body)
+        return await self._go_on(run, "retry", body)
 
     async def decide(
         self, run: int, task: TaskKey, decision: Decision, *, actor: str, reason: str
@@ -210,7 +246,7 @@ class EngineClient:
     ) -> RunInfo:
         """See Engine.roll_back."""
         body = {"steps": list(steps), "limit": limit, "reason": reason, "confirm": confirm}
-        return await self._post(RunInfo, f"/runs/{run}/rollback", body)
+        return await self._go_on(run, "rollback", body)
 
     async def wait(self, run: int) -> RunInfo:
         """See Engine.wait."""
@@ -402,6 +438,10 @@ class EngineClient:
         """Asks the engine to end: when what is in flight has ended, or at once. Returns before it has."""
         await self._ask("POST", "/engine/stop", params=_params(now=now))
 
+    async def use_agent(self, socket: str) -> None:
+        """Offers the engine an SSH agent of this machine. Raises InputError where it is not one of this account."""
+        await self._ask("POST", "/engine/agent", {"socket": socket})
+
     async def drain(self) -> None:
         """See Engine.drain; returns when the engine is gone."""
         await self.stop()
@@ -446,6 +486,17 @@ class EngineClient:
 
 _END = Event(-1, "", None, None, None, None, "", 0.0)
 """Stands for the end that the engine told."""
+
+
+def variables_by_name(names: Sequence[str]) -> Mapping[str, str]:
+    """Variables of this process. Raises InputError with all that are not set."""
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise InputError(
+            f"secrets of the run are read from variables that are not set here: {', '.join(missing)}",
+            hint=f"nothing was started; export {missing[0]}=… first",
+        )
+    return {name: os.environ[name] for name in names}
 
 
 def _document(answer: httpx.Response) -> Mapping[str, Any]:

@@ -71,6 +71,11 @@ def engine(request: Request) -> Engine:
     return served(request).engine
 
 
+def over_socket(request: Request) -> bool:
+    """Whether a request came in over the engine's own socket."""
+    return request.client is not None and request.client.host.startswith(f"{SOCKET_HOST}:")
+
+
 def caller_of(request: Request) -> Caller:
     """Who asks. Raises Refused."""
     host = request.client.host if request.client is not None else ""

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.config.open import variables_here
+from core.config.settings import is_this_machine
 from core.engine.lease import read_owner
 from core.errors import EngineGone, InputError, NotPossible, WindlassError, WorkspaceOwned
 from core.files import private_folder
@@ -54,9 +55,18 @@ async def connect_url(url: str, token_file: Path, ca: Path | None, *, version: s
 
     Raises InputError, EngineGone where nothing answers, NotPossible where it is another version of Windlass.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or parts.path.strip("/"):
         raise InputError(f"{url!r} is no address of an engine", hint="such as http://127.0.0.1:7411")
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        raise InputError(
+            f"{url} would carry the token in clear",
+            hint="bring it to this machine with `ssh -L`, or let the engine speak TLS (`engine start --tls`)",
+        )
     client = EngineClient.over_tcp(url.rstrip("/"), token=_token(token_file), ca=ca)
     way_out = "follow it with the same version of Windlass as it has"
     return await _same_version(client, f"the engine at {url}", version, way_out)

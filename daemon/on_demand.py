@@ -7,7 +7,7 @@ engine, or reaches the one that is there, and goes to it; one that ended because
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -94,6 +94,10 @@ class OnDemandEngine(ReadingEngine):
         return await engine.roll_back(
             run, actor=actor, steps=steps, limit=limit, reason=reason, confirm=confirm
         )
+
+    async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
+        """See Engine.give_credentials."""
+        await (await self._engine()).give_credentials(run, values, actor=actor)
 
     async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
         """See Engine.replay."""

@@ -25,6 +25,11 @@ SCHEMA: dict[str, Any] = {
         "detail": {"type": "string"},
         "hint": {"type": "string", "description": "what to do next"},
         "name": {"type": "string", "description": "the name that has to be typed"},
+        "names": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "variables that have to be given",
+        },
         "faults": {
             "type": "array",
             "items": {

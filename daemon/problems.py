@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core import errors
-from core.errors import ConfirmationNeeded, Fault, InputError, WindlassError
+from core.errors import ConfirmationNeeded, CredentialsNeeded, Fault, InputError, WindlassError
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:windlass:problem:"
@@ -58,6 +58,8 @@ def problem(error: WindlassError) -> dict[str, Any]:
         ]
     if isinstance(error, ConfirmationNeeded):
         document["name"] = error.name
+    if isinstance(error, CredentialsNeeded):
+        document["names"] = list(error.names)
     return document
 
 
@@ -88,6 +90,11 @@ def error_of(document: Mapping[str, Any]) -> WindlassError:
         return kind(message, hint=hint, faults=tuple(_faults(document.get("faults"))))
     if issubclass(kind, ConfirmationNeeded):
         return kind(message, name=str(document.get("name", "")), hint=hint)
+    if issubclass(kind, CredentialsNeeded):
+        names = document.get("names")
+        return kind(
+            message, names=[str(name) for name in names] if isinstance(names, list) else [], hint=hint
+        )
     return kind(message, hint=hint)
 
 

@@ -54,6 +54,7 @@ async def serving(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who asks is told by the kernel or by a token, never by a header
         date_header=True,
         timeout_graceful_shutdown=CLOSE_WAIT_S,
         limit_concurrency=AT_ONCE,

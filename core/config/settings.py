@@ -57,16 +57,19 @@ class Outlet(_Section):
 
 def _address(url: str) -> str:
     parts = urlsplit(url)
+    if parts.port == 0:  # reading it raises ValueError for one that is none
+        raise ValueError("the port of an address lies between 1 and 65535")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an address begins with https:// and names a host")
     if parts.username or parts.password:
         raise ValueError("an address holds no password: the request is signed with `secret`")
-    if parts.scheme == "http" and not _here(parts.hostname):
+    if parts.scheme == "http" and not is_this_machine(parts.hostname):
         raise ValueError("http:// goes in clear: only to this machine (127.0.0.1), elsewhere https://")
     return url
 
 
-def _here(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a host is this machine by its name or address alone."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

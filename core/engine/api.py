@@ -69,7 +69,8 @@ class RunRequest:
 
     `digest`, when given, is that of the plan the person saw: a batch changed since is refused. `confirm` is what
     the person typed where the plan asks for a name (`Plan.confirm`). Of requests with one `key` the first starts a
-    run, and the same one again gives that run: whoever lost the answer asks anew.
+    run, and the same one again gives that run: whoever lost the answer asks anew. `credentials` are variables from
+    which secrets (`env:NAME`) are read, for an engine that is another process: they are kept in memory only.
     """
 
     plan: PlanRequest
@@ -78,11 +79,12 @@ class RunRequest:
     digest: str = ""
     confirm: str = ""
     key: str = ""
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def fingerprint(self) -> str:
         """What is asked for, as one digest; not by whom, and not under which key."""
-        told = {**asdict(self), "actor": "", "key": ""}
+        told = {**asdict(self), "actor": "", "key": "", "credentials": {}}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -204,6 +206,12 @@ class Engine(Protocol):
 
         `confirm` is what the person typed where the run asks for a name (`RunInfo.confirm`). Raises NotPossible,
         ConfirmationNeeded.
+        """
+        ...
+
+    async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
+        """Variables from which secrets of a run are read, kept in memory only. A run that asks for them says so by
+        CredentialsNeeded, when it is started, resumed, retried or rolled back.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -90,6 +90,11 @@ class AuditedEngine(LocalEngine):
             return await super().roll_back(
                 run, actor=actor, steps=steps, limit=limit, reason=reason, confirm=confirm
             )
+
+    async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
+        """See Engine.give_credentials."""
+        async with self._audited(actor, "run.credentials", run=run, names=sorted(values)):
+            await super().give_credentials(run, values, actor=actor)
 
     async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
         """See Engine.replay."""

@@ -166,11 +166,13 @@ class Unreachable(Exception):
     """No session with the server; nothing was handed over.
 
     `why` is for a person, `hint` the next step (for an unknown host key: the exact command that
-    trusts it). `credentials` is True where no key or password was accepted or available.
+    trusts it). `credentials` is True where no key or password was accepted or available; `gone` where that is for want
+    of something that a person gives: an agent that does not answer or sign, a passphrase, a touch.
     """
 
-    def __init__(self, why: str, *, hint: str = "", credentials: bool = False) -> None:
+    def __init__(self, why: str, *, hint: str = "", credentials: bool = False, gone: bool = False) -> None:
         super().__init__(why)
+        self.gone = gone
         self.why = why
         self.hint = hint
         self.credentials = credentials

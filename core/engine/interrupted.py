@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from core.config.settings import EngineSettings
 from core.engine.local import LocalEngine
+from core.errors import CredentialsNeeded, WindlassError
+from core.model.states import Asked
 from core.model.views import RunInfo
 
 ACTOR = "engine (resume: auto)"
@@ -27,19 +29,27 @@ async def go_on(
         if not info.state.open:
             continue
         kept = _why_not(info, time.time() - last, settings)
+        if not kept:
+            try:
+                await engine.resume(number, actor=ACTOR)
+                done[number] = "goes on by itself (app.engine.resume: auto)"
+            except CredentialsNeeded as error:
+                kept = error.message
+                await engine.wait_for_credentials(number, error)
+            except WindlassError as error:  # a secret that is gone, a full disk: nothing that ends an engine
+                kept = error.message
         if kept:
             looks = engine.look(number)
             done[number] = f"waits to be resumed ({kept})" + (
                 "; what is in flight is looked for" if looks else ""
             )
-        else:
-            await engine.resume(number, actor=ACTOR)
-            done[number] = "goes on by itself (app.engine.resume: auto)"
     return done
 
 
 def _why_not(info: RunInfo, age_s: float, settings: EngineSettings) -> str:
     """Why a run is not carried on by itself; "" where it is."""
+    if info.asked is Asked.PAUSE:
+        return "somebody has paused it"
     if settings.resume != "auto":
         return "app.engine.resume: manual"
     if info.protection == "production":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,13 +23,14 @@ from core.engine.executor import Executor
 from core.engine.lease import Lease
 from core.engine.protection import check_changeable, check_plan, check_rollback, check_sound
 from core.engine.reading import PAGE_EVENTS, ReadingEngine
-from core.errors import DiskFull, NotFound, NotPossible, WindlassError
+from core.errors import CredentialsNeeded, DiskFull, NotFound, NotPossible, WindlassError
 from core.model import events
 from core.model.events import Event
 from core.model.ids import TaskKey, new_run_id
 from core.model.states import OPEN_RUNS, Asked, Decision, RunState
 from core.model.views import OwnerInfo, RunInfo
 from core.store.evidence import folders_over
+from core.store.outlets import dead_seqs
 from core.store.records import NewRun, NewStep, NewTask
 from core.store.reserve import NEEDED_BYTES
 from core.store.store import Store
@@ -85,6 +86,9 @@ class LocalEngine(ReadingEngine):
         self._full = not store.reserve.kept
         self._short_of_space: set[int] = set()
         self._closing = False
+        self._looked: set[int] = set()
+        self.others_variables = False
+        """Secrets of `env:` are read from what each request gives along, not from this process's environment."""
         self.interrupted: dict[int, float] = {}
         """Runs that the engine before left in flight, with the time of their last event."""
         store.on_events = self._bus.publish
@@ -116,6 +120,7 @@ class LocalEngine(ReadingEngine):
         loaded = self._runs.get(run)
         if loaded is None or not loaded.in_doubt() or run in self._jobs:
             return False
+        self._looked.add(run)
         self._jobs[run] = asyncio.ensure_future(self._execute(loaded, looking=True))
         return True
 
@@ -144,7 +149,8 @@ class LocalEngine(ReadingEngine):
             check_plan(plan, request.confirm)
             if not request.alongside:
                 catalogue.find_refused(held, planned.plan.servers)
-            secrets = recovery.make_secrets(planned.snapshot, self._blobs)
+            given = request.credentials if self.others_variables else None
+            secrets = recovery.make_secrets(planned.snapshot, self._blobs, given)
             await secrets.prepare()
             run = await self._create(planned, request, plan.protection, secrets)
         self._spawn(run)
@@ -258,6 +264,10 @@ class LocalEngine(ReadingEngine):
         self._spawn(loaded)
         return await self.run(run)
 
+    async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
+        """See Engine.give_credentials."""
+        (await self._load(run)).inputs.secrets.give(values)
+
     async def _secrets_anew(self, loaded: Run, actor: str) -> None:
         """Reads the secrets of a run again, and says which have changed since it was made."""
         changed = await loaded.inputs.secrets.prepare(anew=True)
@@ -293,7 +303,8 @@ class LocalEngine(ReadingEngine):
         """See Engine.decide."""
         check_changeable(self._workspace)
         loaded = await self._load(run)
-        live = run in self._jobs
+        # Nor does one go on that was only looked at.
+        live = run in self._jobs and run not in self._looked
         await loaded.decide(task, decision, actor, reason)
         # A run that this engine was carrying on goes on by itself; an interrupted one waits to be resumed.
         waits = loaded.book.state in (RunState.PAUSED, RunState.WAITING)
@@ -404,7 +415,7 @@ class LocalEngine(ReadingEngine):
     async def replay(self, outlet: str, seqs: Sequence[int], *, actor: str) -> int:
         """See Engine.replay."""
         check_changeable(self._workspace)
-        there = {letter.event.seq for letter in await self.dead_letters(outlet)}
+        there = await dead_seqs(self._reader, outlet)
         if unknown := sorted(set(seqs) - there):
             raise NotFound(f"{outlet} has no event {', '.join(map(str, unknown[:5]))} that was put aside")
         chosen = sorted(set(seqs) or there)
@@ -430,6 +441,8 @@ class LocalEngine(ReadingEngine):
     def _spawn(self, run: Run) -> None:
         """Executes a run in the background; one that is on its way looks again before it ends."""
         number = run.book.number
+        self._looked.discard(number)
+        self._failures.pop(number, None)
         self._again.add(number)
         job = self._jobs.get(number)
         if job is None or job.done():
@@ -441,15 +454,23 @@ class LocalEngine(ReadingEngine):
             if looking:
                 await self._catch_up(run)
                 await run.execute(looking=True)
-                if number not in self._again:  # a decision alone makes no run go on that nobody asked for
-                    self._jobs.pop(number, None)
             await self._carry_on(run)
             await self._pause_for_space(run)
         except asyncio.CancelledError:
             raise
+        except CredentialsNeeded as error:
+            await self.wait_for_credentials(number, error)
         except BaseException as error:  # kept for whoever waits: the run stays as it is durable
             self._failures[number] = error
             await self._read_again(number)
+
+    async def wait_for_credentials(self, number: int, error: CredentialsNeeded) -> None:
+        """Says of a run that was to go on, and was not begun, what it waits for."""
+        run = await self._load(number)
+        state = RunState.PAUSED if run.book.state is RunState.RUNNING else run.book.state
+        tx = Tx()
+        run.book.run_state(tx, state, why="; ".join(filter(None, (_in_doubt(run), error.message))))
+        await self._store.commit(tx)
 
     async def _carry_on(self, run: Run) -> None:
         number = run.book.number
@@ -490,7 +511,8 @@ class LocalEngine(ReadingEngine):
         from core.engine import recovery
 
         with contextlib.suppress(WindlassError):
-            run = await recovery.load_run(self._store, number, self._blobs, self._executor)
+            given: dict[str, str] | None = {} if self.others_variables else None
+            run = await recovery.load_run(self._store, number, self._blobs, self._executor, given)
             if run.book.state in (RunState.RUNNING, RunState.ROLLING_BACK):
                 await recovery.settle(run, self._store)
             self._runs[number] = run
@@ -505,7 +527,8 @@ class LocalEngine(ReadingEngine):
         if number not in self._runs:
             from core.engine import recovery
 
-            loaded = await recovery.load_run(self._store, number, self._blobs, self._executor)
+            given: dict[str, str] | None = {} if self.others_variables else None
+            loaded = await recovery.load_run(self._store, number, self._blobs, self._executor, given)
             return self._runs.setdefault(number, loaded)  # two callers share the first one read
         return self._runs[number]
 
@@ -565,3 +588,8 @@ class LocalEngine(ReadingEngine):
             self._failure = self._failure or error
         for run in self._runs.values():
             run.drain()
+
+
+def _in_doubt(run: Run) -> str:
+    count = len(run.in_doubt())
+    return f"{count} task{'s' if count > 1 else ''} in doubt" if count else ""

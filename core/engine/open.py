@@ -53,6 +53,7 @@ async def open_engine(
                 executor_factory or ssh_executor,
                 partial(read_owner, workspace.state_dir),
             )
+            engine.others_variables = background
             await engine.recover(actor)
         except BaseException:
             await store.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -421,6 +421,10 @@ class ReadingEngine:
         reason: str = "",
         confirm: str = "",
     ) -> RunInfo:
+        """Refused."""
+        self._refuse()
+
+    async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
         """Refused."""
         self._refuse()
 

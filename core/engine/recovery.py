@@ -8,7 +8,7 @@ with its verification. Nothing is started here.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -26,10 +26,8 @@ from core.store.store import Store
 from core.store.tx import Tx
 
 
-def make_inputs(
-    snapshot: Snapshot, blobs: Blobs, number: int, run_id: str, secrets: RunSecrets | None = None
-) -> RunInputs:
-    """What the tasks of a run are made from; with `secrets` where they were read already."""
+def make_inputs(snapshot: Snapshot, blobs: Blobs, number: int, run_id: str, secrets: RunSecrets) -> RunInputs:
+    """What the tasks of a run are made from."""
     batch = snapshot.loaded.batch
     contexts = Contexts(
         params=snapshot.params,
@@ -42,17 +40,22 @@ def make_inputs(
         environment=snapshot.environment,
         env=snapshot.env,
     )
-    secrets = secrets or make_secrets(snapshot, blobs)
     return RunInputs(batch, dict(snapshot.servers), contexts, dict(snapshot.files), blobs, secrets)
 
 
-def make_secrets(snapshot: Snapshot, blobs: Blobs) -> RunSecrets:
-    """The secrets of a run, not read yet."""
-    return RunSecrets(blobs.workspace, snapshot.secrets, snapshot.secret_files)
+def make_secrets(snapshot: Snapshot, blobs: Blobs, variables: Mapping[str, str] | None = None) -> RunSecrets:
+    """The secrets of a run, not read yet; `variables` as `RunSecrets` has them."""
+    return RunSecrets(blobs.workspace, snapshot.secrets, snapshot.secret_files, variables)
 
 
-async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Callable[[str], Executor]) -> Run:
-    """One stored run, as its rows say. Raises NotFound where there is none, StoreNewer."""
+async def load_run(
+    store: Store,
+    number: int,
+    blobs: Blobs,
+    make_executor: Callable[[str], Executor],
+    variables: Mapping[str, str] | None = None,
+) -> Run:
+    """One stored run, as its rows say; `variables` as `RunSecrets` has them. Raises NotFound, StoreNewer."""
     info = await store.reader.run(number)
     stored = await store.reader.snapshot(number)
     if info is None or stored is None:
@@ -74,7 +77,8 @@ async def load_run(store: Store, number: int, blobs: Blobs, make_executor: Calla
         why=info.why,
         undo_scope=json.loads(row["undo_scope"]) if row["undo_scope"] else None,
     )
-    inputs = make_inputs(snapshot, blobs, number, info.run_id)
+    secrets = make_secrets(snapshot, blobs, variables)
+    inputs = make_inputs(snapshot, blobs, number, info.run_id, secrets)
     for index, name, value in await store.reader.registered(number):
         inputs.contexts.register(book.graph.key(index).server, name, value)
     return Run(book, snapshot, inputs, partial(make_executor, info.run_id))

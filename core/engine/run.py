@@ -62,6 +62,7 @@ class Run:
         self._backwards = False
         self._draining = False
         self._looking = False
+        self._gone = ""
         self._failure: BaseException | None = None
 
     # ------------------------------------------------------------ asking
@@ -99,7 +100,7 @@ class Run:
         """
         await self.inputs.secrets.prepare()
         self._executor = self._make_executor()
-        self._looking = looking
+        self._looking, self._gone = looking, ""
         try:
             if not self.rolling_back:
                 await self._forward()
@@ -132,7 +133,7 @@ class Run:
             self._wake.set()
 
         hands = HandOver(book, self.inputs, self._need_executor())
-        runner = TaskRunner(hands, ended, starts=lambda: not self._looking)
+        runner = TaskRunner(hands, ended, starts=lambda: not self._looking, gone=self._credentials_gone)
         for task, record in enumerate(book.tasks):
             if record.state is TaskState.IN_DOUBT:
                 self._adopt(scheduler, hands.flight(task), runner.find)
@@ -143,10 +144,17 @@ class Run:
         if book.asked is Asked.CANCEL:
             self.cancel_rest(tx)
         elif book.asked is Asked.PAUSE and scheduler.verdict() in (Verdict.BUSY, Verdict.IN_DOUBT):
-            book.run_state(tx, RunState.PAUSED, why="no task starts before it is resumed")
+            book.run_state(tx, RunState.PAUSED, why=self._gone or "no task starts before it is resumed")
         else:
             self._conclude(tx, scheduler)
         await book.commit(tx)
+
+    def _credentials_gone(self, tx: Tx, why: str) -> None:
+        """Holds the run: what a person must give again is missing, and no other server would do better without it."""
+        if self.book.asked not in (Asked.PAUSE, Asked.CANCEL):
+            self._gone = f"credentials gone: {why}"
+            self.book.ask(tx, Asked.PAUSE, actor="engine", reason=self._gone)
+            self._hold()
 
     def _conclude(self, tx: Tx, scheduler: Scheduler) -> None:
         book = self.book
@@ -188,7 +196,7 @@ class Run:
         await self._begin(scheduler, RunState.ROLLING_BACK)
         self._backwards = True
         hands = HandOver(book, self.inputs, self._need_executor())
-        runner = UndoRunner(hands)
+        runner = UndoRunner(hands, gone=self._credentials_gone)
 
         async def carry(flight: Flight) -> TaskState:
             return UNDO_AS_TASK[await runner.run(flight)]
@@ -212,9 +220,8 @@ class Run:
         left = undos.count(UndoState.PENDING)
         tx = Tx()
         if book.asked is Asked.PAUSE and scheduler.may_start():
-            book.run_state(
-                tx, RunState.PAUSED, why=f"{_count(left, 'undo')} left; no undo starts before it is resumed"
-            )
+            why = self._gone or f"{_count(left, 'undo')} left; no undo starts before it is resumed"
+            book.run_state(tx, RunState.PAUSED, why=why)
         elif in_doubt:
             book.run_state(tx, RunState.WAITING, why=f"{_count(in_doubt, 'undo')} in doubt")
         elif self._looking and left:

@@ -45,16 +45,18 @@ class TaskRunner:
         hands: HandOver,
         ended: Callable[[Tx, int, TaskState], None] = lambda tx, task, state: None,
         starts: Callable[[], bool] = lambda: True,
+        gone: Callable[[Tx, str], None] = lambda tx, why: None,
     ) -> None:
         """`ended` is called with the transaction of each end, before it is committed: what follows for
         other tasks and the run becomes durable with it. Where `starts` says no, what was found to have ended badly is
-        not tried again yet.
+        not tried again yet. `gone` is called so where a task waits again for credentials.
         """
         self._hands = hands
         self._book = hands.book
         self._inputs = hands.inputs
         self._ended = ended
         self._starts = starts
+        self._gone = gone
         self._random = random.Random()
 
     # ------------------------------------------------------------ forward
@@ -77,6 +79,10 @@ class TaskRunner:
             why = flat(f"{error.why}. {error.hint}" if error.hint else error.why)
             if flight.cancelled:
                 return await self._end(flight, TaskState.CANCELLED, why=why)
+            if error.gone:
+                tx = Tx()
+                self._gone(tx, why)
+                return await self._give_back(flight, f"credentials gone: {why}", tx)
             record = self._book.tasks[flight.task]
             if record.verify_exit is not None:
                 reason = f"the command ended well ({exit_words(record.verify_exit)}) and was not verified"

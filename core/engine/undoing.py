@@ -7,6 +7,7 @@ earlier engine handed over is looked for, never run again blindly.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from core.engine import work as works
 from core.engine.executor import Trace, Unreachable
@@ -23,7 +24,9 @@ from core.template import TemplateFault
 class UndoRunner:
     """Runs the undos of one run, each in its own coroutine."""
 
-    def __init__(self, hands: HandOver) -> None:
+    def __init__(self, hands: HandOver, gone: Callable[[Tx, str], None] = lambda tx, why: None) -> None:
+        """`gone` is called with the transaction in which an undo waits again for credentials."""
+        self._gone = gone
         self._hands = hands
         self._book = hands.book
         self._inputs = hands.inputs
@@ -43,6 +46,12 @@ class UndoRunner:
             try:
                 await self._hands.open(flight)
             except Unreachable as error:
+                if error.gone and not flight.cancelled:
+                    tx = Tx()
+                    self._gone(tx, error.why)
+                    return await self._undo_end(
+                        flight, UndoState.PENDING, f"credentials gone: {error.why}", tx
+                    )
                 return await self._undo_end(flight, UndoState.FAILED, f"server unreachable: {error.why}")
             if flight.interrupted.is_set():
                 return await self._undo_end(flight, UndoState.PENDING, "interrupted before it started")

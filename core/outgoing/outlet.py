@@ -26,6 +26,8 @@ PAUSE_FIRST_S = 1.0
 PAUSE_MOST_S = 300.0
 REFUSED_AT_MOST = 5
 LETTERS = 100
+PASSED_UNKEPT = 2000
+"""How many events that are not for it an outlet passes before that is kept: the next engine reads them again."""
 
 
 class Outlet:
@@ -70,10 +72,15 @@ class Outlet:
                     await self._tell(event)
                     self._sending = False
                 self.passed = event.seq
+                if self.passed - self._told.seq >= PASSED_UNKEPT:
+                    self._told = replace(self._told, seq=self.passed)
+                    await self._keep()
         finally:
             await self._sender.close()
 
     def _fits(self, event: Event) -> bool:
+        if event.type == events.WEBHOOK_GIVEN_UP:  # telling of it could be given up as well, without end
+            return False
         return any(
             event.type.startswith(wanted[:-1]) if wanted.endswith("*") else event.type == wanted
             for wanted in self._types

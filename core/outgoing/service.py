@@ -64,7 +64,8 @@ class Outgoing:
 
     async def flush(self, most_s: float) -> bool:
         """Waits until nothing is owed any more, at most so long; says whether that is so."""
-        await self.look()
+        with contextlib.suppress(WindlassError):
+            await self.look()
         ends_at = asyncio.get_running_loop().time() + most_s
         while True:
             if not await self.owes():
@@ -76,7 +77,10 @@ class Outgoing:
     async def run(self) -> None:
         """Follows the settings until it is cancelled."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                LOGGER.exception("who is told of events could not be looked after")
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
@@ -104,7 +108,10 @@ class Outgoing:
             if task is None or task.done() or self._running.get(name) != key:
                 await self._end(name)
                 self._running[name] = key
-                await self._start(name, outlet)
+                try:
+                    await self._start(name, outlet)
+                except Exception as error:  # one that cannot begin is in nobody's way
+                    self._tell_fault(name, f"{name} is told nothing: {type(error).__name__}: {error}")
 
     async def _start(self, name: str, outlet: Webhook | Notification) -> None:
         """Starts one; what keeps it from starting may be mended at any time, so it is tried at each look."""

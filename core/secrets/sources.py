@@ -14,7 +14,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -31,7 +31,8 @@ COMMAND_TIMEOUT_S = 30.0
 class Sources:
     """Reads references for one workspace.
 
-    `allowed` are files and folders outside the workspace that `file:` may read; `trusted` lets `command:` run.
+    `allowed` are files and folders outside the workspace that `file:` may read; `trusted` lets `command:` run;
+    `variables` are what `env:` reads instead of this process's environment.
     `readable` are variables that every template may read, and that are stored in clear: no secrets.
     """
 
@@ -42,20 +43,23 @@ class Sources:
         allowed: Sequence[Path] = (),
         trusted: bool = False,
         readable: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
     ) -> None:
+        self._variables = variables
         self._workspace = workspace
         self._allowed = tuple(allowed)
         self._trusted = trusted
         self._readable = frozenset(readable)
 
     @classmethod
-    def of(cls, workspace: Workspace) -> Sources:
+    def of(cls, workspace: Workspace, variables: Mapping[str, str] | None = None) -> Sources:
         """What the references of a workspace may reach, as it and its user say. Raises InputError."""
         return cls(
             workspace.path,
             allowed=workspace.allow_paths,
             trusted=is_trusted(workspace),
             readable=workspace.allow_env,
+            variables=variables,
         )
 
     def check(self, reference: str, *, trust: bool = True) -> None:
@@ -90,7 +94,7 @@ class Sources:
         if not kind:
             value = self._store.get(reference)
         elif kind == "env":
-            value = _variable(rest)
+            value = _variable(rest, self._variables)
         elif kind == "file":
             value = _without_newline(self._content(rest))
         else:
@@ -169,8 +173,11 @@ class Sources:
         return value
 
 
-def _variable(name: str) -> bytes:
-    value = os.environb.get(name.encode())
+def _variable(name: str, variables: Mapping[str, str] | None) -> bytes:
+    if variables is None:
+        value = os.environb.get(name.encode())
+    else:
+        value = variables[name].encode("utf-8", "surrogateescape") if name in variables else None
     if value is None:
         raise InputError(
             f"the environment variable {name}, from which a secret is read, is not set",

@@ -140,6 +140,7 @@ def _timed_out(attempt: Attempt) -> Unreachable:
                 f"{attempt.who} did not finish the authentication {after}",
                 hint="does a key or the agent wait for a touch or a confirmation?",
                 credentials=bool(attempt.tried.keys),
+                gone=bool(attempt.tried.keys),
             )
 
 
@@ -176,7 +177,14 @@ def _denied(attempt: Attempt, said: str = "") -> Unreachable:
         parts.append(f"not usable: {', '.join(tried.skipped)}")
     if tried.agent:
         parts.append(remote_text(tried.agent))
-    return Unreachable("; ".join(parts), hint=_key_hint(attempt), credentials=True)
+    return Unreachable("; ".join(parts), hint=_key_hint(attempt), credentials=True, gone=_gone(attempt))
+
+
+def _gone(attempt: Attempt) -> bool:
+    """Whether a key is missing that a person can give: its agent is gone or empty, or nobody gave the passphrase."""
+    tried = attempt.tried
+    emptied = bool(attempt.resolved.agent) and not tried.agent_keys
+    return bool(tried.agent) or (not tried.keys and (bool(tried.locked) or emptied))
 
 
 def _key_hint(attempt: Attempt) -> str:
@@ -227,7 +235,7 @@ def _disconnected(error: asyncssh.DisconnectError, attempt: Attempt) -> Unreacha
     if "authentication failures" in reason.lower():
         denied = _denied(attempt, reason)
         hint = "it counts every key: name one with IdentityFile and set IdentitiesOnly yes"
-        return Unreachable(denied.why, hint=hint, credentials=True)
+        return Unreachable(denied.why, hint=hint, credentials=True, gone=denied.gone)
     if attempt.stage is Stage.AUTHENTICATION:
         return Unreachable(f"{attempt.who} ended the authentication: {reason}", credentials=True)
     return Unreachable(f"{attempt.who} ended the SSH handshake: {reason}", hint="is it an SSH server?")

@@ -75,3 +75,8 @@ async def count_dead(reader: StoreReader) -> Mapping[str, int]:
     """How many events were put aside, by outlet."""
     rows = await reader.rows("SELECT outlet, count(*) FROM dead_letters GROUP BY outlet", [])
     return {row[0]: row[1] for row in rows}
+
+
+async def dead_seqs(reader: StoreReader, outlet: str) -> set[int]:
+    """The numbers of all events that an outlet could not be told."""
+    return {row[0] for row in await reader.rows("SELECT seq FROM dead_letters WHERE outlet = ?", [outlet])}

@@ -6,12 +6,13 @@ import asyncio
 import os
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from core.ssh.agents import agent_socket, answers, use_agent
 from daemon.access import Action, Caller
-from daemon.context import TheEngine, TheServed, may
+from daemon.context import Refused, TheEngine, TheServed, may, over_socket
 from daemon.metrics import MEDIA_TYPE
 from daemon.routes.audit import audit_log
 
@@ -25,12 +26,20 @@ class Health(BaseModel):
 
 
 class Version(BaseModel):
-    """Who is answering. `clients` is how many follow its events now."""
+    """Who is answering. `clients` is how many follow its events now, `agent` the socket of its SSH agent ("" none)."""
 
     windlass: str
     api: str
     pid: int
     clients: int
+    agent: str
+    agent_answers: bool
+
+
+class Agent(BaseModel):
+    """The socket of an SSH agent on the engine's machine."""
+
+    socket: str = Field(max_length=4096)
 
 
 @router.get("/health")
@@ -44,7 +53,32 @@ async def version(served: TheServed, caller: Annotated[Caller, may(Action.WORKSP
     """Which version answers."""
     from daemon.app import API
 
-    return Version(windlass=served.version, api=API, pid=os.getpid(), clients=served.clients)
+    agent = agent_socket()
+    return Version(
+        windlass=served.version,
+        api=API,
+        pid=os.getpid(),
+        clients=served.clients,
+        agent=agent,
+        agent_answers=bool(agent) and await asyncio.to_thread(answers, agent),
+    )
+
+
+@router.post("/engine/agent", status_code=204)
+async def use(
+    engine: TheEngine,
+    request: Request,
+    caller: Annotated[Caller, may(Action.ENGINE_AGENT)],
+    body: Agent,
+) -> None:
+    """Lets the engine's connections from here on use another SSH agent; only over the socket, by its own account."""
+    if not over_socket(request):
+        raise Refused(
+            403, "an agent is offered over the engine's own socket only: it is a place on this machine"
+        )
+    log = await audit_log(engine)
+    await asyncio.to_thread(log.append, caller.name, "engine.agent", {"socket": body.socket})
+    await asyncio.to_thread(use_agent, body.socket)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -56,6 +56,12 @@ class RollBack(BaseModel):
     confirm: str = ""
 
 
+class Credentials(BaseModel):
+    """Variables by name, from which secrets are read."""
+
+    values: dict[str, str]
+
+
 class Waited(BaseModel):
     """Whether the engine executes nothing of the run any more, and the run."""
 
@@ -151,6 +157,12 @@ async def pause(engine: TheEngine, caller: Controller, number: Number, body: Rea
 async def resume(engine: TheEngine, caller: Controller, number: Number) -> RunInfo:
     """Carries on a paused or interrupted run from its snapshot."""
     return await engine.resume(number, actor=caller.name)
+
+
+@router.post("/runs/{number}/credentials", status_code=204)
+async def give_credentials(engine: TheEngine, caller: Controller, number: Number, body: Credentials) -> None:
+    """Takes variables from which secrets of the run are read, into memory only; then the run is resumed."""
+    await engine.give_credentials(number, body.values, actor=caller.name)
 
 
 @router.post("/runs/{number}/cancel")

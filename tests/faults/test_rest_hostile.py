@@ -87,3 +87,14 @@ async def test_f50_bodies_that_are_none_get_a_problem_with_every_fault(tmp_path:
         assert document["status"] == answer.status_code
         assert document.get("faults") or "parsing" in document["detail"]
         assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host"])
+async def test_f50_no_header_makes_a_caller_one_of_the_socket(tmp_path: Path, header: str) -> None:
+    async with served(Lab(tmp_path / "lab")) as (client, _, _):
+        for value in ("unix:0:1", "for=unix:0:1"):
+            assert (await client.get("/v1/runs", headers={header: value})).status_code == 401
+            offered = await client.post(
+                "/v1/engine/agent", headers={**ADMIN, header: value}, json={"socket": "/tmp/x"}
+            )
+            assert offered.status_code == 403

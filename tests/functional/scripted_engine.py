@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
@@ -346,6 +346,10 @@ class ScriptedEngine:
 
     async def wait(self, run: int) -> RunInfo:
         return await self.run(run)
+
+    async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
+        """Kept."""
+        self.calls.append(("give_credentials", run, tuple(values)))
 
     async def outlets(self) -> Sequence[OutletInfo]:
         """Who is told of events."""

@@ -408,6 +408,8 @@ def test_a_colleague_attaches_over_tls_with_a_token_from_a_private_file(
     file.chmod(0o600)
     file.write_text("no-such-token")
     assert "not known here" in attach(f"https://{address}", *mine, status=2).stderr
+    assert "in clear" in attach("http://10.0.0.1:80", *mine, status=2).stderr
+    assert "is no address of an engine" in attach("http://[::1", *mine, status=2).stderr
     assert "is no address of an engine" in attach("https://me:pw@127.0.0.1", *mine, status=2).stderr
 
 

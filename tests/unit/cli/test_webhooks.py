@@ -106,6 +106,7 @@ def test_nobody_is_told(windlass: Windlass, lab: Lab) -> None:
             "{webhooks: {pager: {url: 'https://x', secret: x, tipes: []}}}",
             "did you mean app.webhooks.pager.types?",
         ),
+        ("{webhooks: {pager: {url: 'https://x:99999/', secret: x}}}", "app.webhooks.pager.url"),
         ("{notify: {phone: {command: []}}}", "app.notify.phone.command"),
         ("{engine: {idle: soon}}", "'soon' is no duration"),
         ("{engine: {resume: always}}", "app.engine.resume"),

@@ -439,15 +439,17 @@ async def test_a_decision_while_the_run_takes_up_its_work_is_not_lost(
             return asyncio.create_task(engine.decide(1, key, Decision.FAILED, actor=ACTOR, reason="x"))
 
         async def align_and_decide(run: Run, scheduler: Scheduler) -> None:
+            before = len(run.in_doubt())
             await align(run, scheduler)
             if not late:
                 late.append(decide("b"))
-                await asyncio.sleep(0)  # it is on its way now, and not yet durable
+                while len(run.in_doubt()) > before - 1:  # it is written down first; then it is on its way
+                    await asyncio.sleep(0)
 
         monkeypatch.setattr(Run, "_align_blocked", align_and_decide)
         await decide("a")
+        await asyncio.gather(*late)
         assert (await engine.wait(1)).state is RunState.FAILED
-        await late[0]
 
 
 async def test_a_second_engine_is_refused_and_a_reader_is_not(lab: Lab) -> None:

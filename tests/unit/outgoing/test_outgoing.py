@@ -264,6 +264,57 @@ async def test_faulty_settings_and_secrets_are_told_and_stop_nothing(
         assert run.number in {event["data"]["run"] for event in receiver.got}
 
 
+async def test_what_was_given_up_is_told_to_nobody_without_end(own_lab: Lab, receiver: Receiver) -> None:
+    receiver.answer = lambda event: 400
+    settings(own_lab, webhook(receiver.url, types=["*"]))
+    own_lab.batch(ONE)
+    async with telling(own_lab) as (engine, service):
+        await own_lab.run(engine, "work")
+        assert await service.flush(WAIT_S)
+        aside = await engine.dead_letters()
+        types = [event.type for event in await engine.events(0)]
+        assert len(aside) == types.count("webhook.given_up") < len(types)
+        await asyncio.sleep(0.2)
+        assert not await service.owes() and len(await engine.dead_letters()) == len(aside)
+
+
+@pytest.mark.parametrize("url", ["https://xn--/", "https://127.0.0.1:1/"])
+async def test_odd_addresses_are_tried_again_and_end_nothing(own_lab: Lab, url: str) -> None:
+    settings(own_lab, webhook(url))
+    own_lab.batch(ONE)
+    async with telling(own_lab) as (engine, service):
+        await own_lab.run(engine, "work")
+        await until(lambda: any(each._told.tries > 2 for each in service._outlets.values()))
+        assert not any(task.done() for task in service._tasks.values())
+
+
+async def test_what_is_not_for_an_outlet_is_not_read_again_by_each_engine(
+    own_lab: Lab, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlet, "PASSED_UNKEPT", 5)
+    settings(own_lab, webhook(receiver.url, types=["no.such"]))
+    own_lab.batch(ONE)
+    async with telling(own_lab) as (engine, service):
+        await own_lab.run(engine, "work")
+        assert await service.flush(WAIT_S)
+        last = (await engine.workspace()).last_seq
+    async with telling(own_lab) as (engine, service):
+        assert all(each._told.seq > last - 10 for each in service._outlets.values())
+
+
+async def test_one_that_cannot_begin_is_in_nobodys_way(
+    own_lab: Lab, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    named = webhook(receiver.url)
+    named["webhooks"]["other"] = {"url": "https://127.0.0.1:1/", "secret": "env:HOOK_SECRET"}
+    settings(own_lab, named)
+    own_lab.batch(ONE)
+    async with telling(own_lab) as (engine, _):
+        await own_lab.run(engine, "work")
+        await until(lambda: bool(receiver.got))
+
+
 # ---------------------------------------------------------------- programs
 
 
@@ -306,6 +357,18 @@ async def test_a_program_that_fails_or_hangs_is_run_again(
         await until(lambda: any(each._told.tries > 1 for each in service._outlets.values()))
         (info,) = await engine.outlets()
         assert info.why == told
+
+
+async def test_a_program_that_leaves_something_behind_has_taken_it(own_lab: Lab, tmp_path: Path) -> None:
+    tell = program(tmp_path, "import subprocess; subprocess.Popen(['sleep', '30'])")
+    settings(own_lab, {"notify": {"phone": {"command": [tell], "types": ["run.state"], "timeout": "5s"}}})
+    own_lab.batch(ONE)
+    trust(Workspace.load(own_lab.path))
+    async with telling(own_lab) as (engine, service):
+        await own_lab.run(engine, "work")
+        assert await service.flush(WAIT_S)
+        (info,) = await engine.outlets()
+        assert (info.told, info.tries) == (1, 0)
 
 
 async def test_a_program_of_a_workspace_that_is_not_trusted_is_not_run(own_lab: Lab, tmp_path: Path) -> None:
