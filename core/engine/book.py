@@ -23,6 +23,9 @@ from core.store.reader import StoreReader
 from core.store.store import Store
 from core.store.tx import Tx
 
+INTERRUPTED = "the engine that executed it ended; resume it to go on"
+"""Why a run is paused that its engine left: whoever reads it may carry it on."""
+
 
 @dataclass(slots=True)
 class TaskRecord:

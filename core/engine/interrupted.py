@@ -39,7 +39,7 @@ async def go_on(
             except WindlassError as error:  # a secret that is gone, a full disk: nothing that ends an engine
                 kept = error.message
         if kept:
-            looks = engine.look(number)
+            looks = await engine.look(number)
             done[number] = f"waits to be resumed ({kept})" + (
                 "; what is in flight is looked for" if looks else ""
             )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from core.batch.selector import parse_selector
 from core.engine.api import RunRequest
 from core.engine.blobs import Blobs
-from core.engine.book import Book, TaskRecord
+from core.engine.book import INTERRUPTED, Book, TaskRecord
 from core.engine.bus import Bus, BusClosed, Lagged
 from core.engine.executor import Executor
 from core.engine.lease import Lease
@@ -90,7 +90,7 @@ class LocalEngine(ReadingEngine):
         self.others_variables = False
         """Secrets of `env:` are read from what each request gives along, not from this process's environment."""
         self.interrupted: dict[int, float] = {}
-        """Runs that the engine before left in flight, with the time of their last event."""
+        """Runs that an engine before left, and that nobody carried on since, with the time of their last event."""
         store.on_events = self._bus.publish
         store.on_failure = self._store_failed
 
@@ -114,11 +114,20 @@ class LocalEngine(ReadingEngine):
         told = {"epoch": self._store.epoch, "interrupted": list(self.interrupted)}
         tx.event(events.ENGINE_OPENED, actor=actor, data=told)
         await self._store.commit(tx)
+        await self._find_left()
 
-    def look(self, run: int) -> bool:
+    async def _find_left(self) -> None:
+        """Adds runs that an engine before settled, and that nobody has carried on since."""
+        for info in await self._reader.runs(states=[RunState.PAUSED, RunState.WAITING], limit=10_000):
+            left = info.why == INTERRUPTED or info.state is RunState.WAITING
+            if info.number not in self.interrupted and left and info.asked in (Asked.RUN, Asked.ROLL_BACK):
+                last = await self._reader.events(info.last_seq - 1, run=info.number, limit=1)
+                self.interrupted[info.number] = last[0].time if last else info.created
+
+    async def look(self, run: int) -> bool:
         """Follows to its end what an ended engine left in flight of a run, and starts nothing; False: there is none."""
-        loaded = self._runs.get(run)
-        if loaded is None or not loaded.in_doubt() or run in self._jobs:
+        loaded = await self._load(run)
+        if not loaded.in_doubt() or run in self._jobs:
             return False
         self._looked.add(run)
         self._jobs[run] = asyncio.ensure_future(self._execute(loaded, looking=True))

@@ -13,11 +13,11 @@ from functools import partial
 from typing import Any
 
 from core.engine.blobs import Blobs
-from core.engine.book import Book, TaskRecord
+from core.engine.book import INTERRUPTED, Book, TaskRecord
 from core.engine.contexts import Contexts
 from core.engine.executor import Executor
 from core.engine.handover import RunInputs
-from core.engine.run import INTERRUPTED, Run
+from core.engine.run import Run
 from core.engine.snapshot import Snapshot
 from core.errors import NotFound
 from core.model.states import Asked, Phase, Purpose, RunState, TaskState, UndoState

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from core.engine.book import Book
+from core.engine.book import INTERRUPTED, Book
 from core.engine.executor import Executor
 from core.engine.flight import Flight
 from core.engine.graph import Graph
@@ -25,7 +25,6 @@ from core.model.states import FAILING, Asked, Decision, RunState, TaskState, Und
 from core.store.tx import Tx
 from providers.base import Server
 
-INTERRUPTED = "the engine that executed it ended; resume it to go on"
 UNDO_AS_TASK = {
     UndoState.NONE: TaskState.WAITING,
     UndoState.PENDING: TaskState.WAITING,
