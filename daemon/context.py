@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 
 from core.engine.api import Engine
 from core.errors import WorkspaceOwned
@@ -16,6 +16,7 @@ from daemon.access import Action, Caller, Role
 from daemon.limits import RATE, Limits
 from daemon.metrics import Metrics
 
+JSON = "application/json"
 SOCKET_HOST = "unix"
 """Stands in the place of an address where a caller came in over the Unix socket; see `daemon.peer`."""
 
@@ -120,10 +121,10 @@ def takes_work(request: Request) -> None:
         )
 
 
-def link_next(request: Request, answer: Response, **params: int) -> None:
-    """Names the next page of a list (RFC 8288), relative to the host that was asked."""
+def link_next(request: Request, **params: int) -> dict[str, str]:
+    """The header that names the next page of a list (RFC 8288), relative to the host that was asked."""
     url = request.url.include_query_params(**params)
-    answer.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return {"Link": f'<{url.path}?{url.query}>; rel="next"'}
 
 
 class May:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
@@ -32,15 +33,16 @@ from themes.load import DEFAULT_THEME, ThemeData, load_themes
 from themes.signs import ascii_only as terminal_is_ascii
 from tui import words
 from tui.actions import is_executing, settings_change
-from tui.bridge import INTERVAL_S, Changes, EngineChanged, EventBridge
+from tui.bridge import EVERYTHING, INTERVAL_S, Changes, EngineChanged, EventBridge
 from tui.glyphs import glyphs
 from tui.look import Look, PlainScrollBarRender
-from tui.paint import Paint
+from tui.paint import Paint, Spans
 from tui.screens.base import Keyed, Live, Page
 from tui.screens.dashboard import Dashboard
-from tui.screens.sheets import DrainSheet, LeaveSheet
+from tui.screens.sheets import ConfirmSheet, DrainSheet, LeaveSheet
 from tui.screens.workspaces import WorkspacesSheet
 from tui.session import Session
+from tui.takeover import holder_of, take_over_from, what_follows
 from tui.workspaces import OpenWorkspace, WorkspaceRow
 
 EXIT_OK = 0
@@ -63,6 +65,14 @@ class WindlassApp(App[int]):
     BINDINGS = [
         Binding(
             "ctrl+q", "leave", "leave", id="app.quit", show=False, priority=True, tooltip="Leave Windlass"
+        ),
+        Binding(
+            "T",
+            "app.take_over",
+            "take over",
+            id="app.take-over",
+            show=False,
+            tooltip="Kill an engine that hangs, and free its workspace; asks first",
         ),
         Binding("ctrl+c", "app.leave", "leave", id="app.interrupt", show=False, tooltip="Leave Windlass"),
     ]
@@ -175,9 +185,13 @@ class WindlassApp(App[int]):
             now = await self.session.engine.workspace()
         except WindlassError:
             return  # the bridge tells
-        if dataclasses.replace(now, last_seq=before.last_seq, owner=before.owner) == before:
-            return
         self.session.workspace = now
+        if (now.owner is None) != (before.owner is None):
+            self._deliver(EVERYTHING)  # an engine that died left no event: what it executed is interrupted
+        if dataclasses.replace(now, last_seq=before.last_seq, owner=before.owner) == before:
+            if isinstance(self.screen, Live):
+                self.screen.refresh_top()  # an engine that was stopped is told there
+            return
         for screen in self.screen_stack:
             if isinstance(screen, Keyed):
                 screen.refresh_keys()
@@ -262,6 +276,37 @@ class WindlassApp(App[int]):
             return
         self.next_workspace = message.path
         self.exit(EXIT_OK)
+
+    @work(exclusive=True, group="take-over")
+    async def action_take_over(self) -> None:
+        """Names the engine that owns the workspace, asks, and kills it."""
+        workspace, style = self.session.workspace, self.look
+        if workspace is None:
+            return
+        try:
+            owner, does = await holder_of(workspace)
+            runs = await executing(self.session.engine)
+            lines: list[Spans] = [
+                [
+                    (style.text(f"{owner}"), "bold"),
+                    (f"  is {does}", "bold warning" if does == "stopped" else ""),
+                ],
+                [("It is killed. Commands in flight go on on their servers and are found by a resume.", "")],
+                *([(style.text(f"run {run.number}  {run.batch}  is executing"), "")] for run in runs),
+            ]
+            sheet = ConfirmSheet(
+                self.session, "Take over the workspace?", lines, yes="kill it", no="leave it"
+            )
+            if not await self.push_screen_wait(sheet):
+                return
+            waited_s = await take_over_from(workspace, owner, self.session.actor)
+        except WindlassError as error:
+            if isinstance(self.screen, Keyed):
+                self.screen.say_error(error)
+            return
+        if isinstance(self.screen, Keyed):
+            self.screen.say(f"killed pid {owner.pid}, free after {waited_s:.1f} s. {what_follows(runs)}")
+        self._deliver(EVERYTHING)
 
     def action_workspaces(self) -> None:
         """Lists the registered workspaces, to go on with another one."""

@@ -172,7 +172,8 @@ class ReadingEngine:
         found = await self._reader.runs(
             states=states or None, batch=batch or None, limit=limit, before=before
         )
-        return [self._observed(run) for run in found]
+        workspace = self._workspace
+        return [self._observed(run, workspace) for run in found]
 
     async def run(self, run: int) -> RunInfo:
         """See Engine.run."""
@@ -181,7 +182,7 @@ class ReadingEngine:
             raise NotFound(
                 f"there is no run {run}", hint="`windlass runs list` shows the runs of this workspace"
             )
-        return self._observed(found)
+        return self._observed(found, self._workspace)
 
     async def steps(self, run: int) -> Sequence[StepInfo]:
         """See Engine.steps."""
@@ -326,8 +327,8 @@ class ReadingEngine:
                 return info
             await asyncio.sleep(POLL_S)
 
-    def _observed(self, run: RunInfo) -> RunInfo:
-        name = name_for_rollback(self._workspace, run)
+    def _observed(self, run: RunInfo, workspace: Workspace) -> RunInfo:
+        name = name_for_rollback(workspace, run)
         if name:
             run = replace(run, confirm=name)
         executing = run.state in (RunState.RUNNING, RunState.ROLLING_BACK)

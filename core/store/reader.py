@@ -231,11 +231,11 @@ class StoreReader:
         return counts, undos
 
     async def _last_seqs(self, numbers: Sequence[int]) -> dict[int, int]:
-        found = {}
-        for number in numbers:
-            row = await self._one("SELECT seq FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", [number])
-            found[number] = row[0] if row else 0
-        return found
+        rows = await self.rows(
+            "SELECT value, (SELECT seq FROM events WHERE run = value ORDER BY seq DESC LIMIT 1) FROM json_each(?)",
+            [json.dumps(numbers)],
+        )
+        return {number: seq or 0 for number, seq in rows}
 
     async def snapshot(self, number: int) -> StoredSnapshot | None:
         """What a run was made from."""

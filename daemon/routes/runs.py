@@ -15,7 +15,8 @@ from core.model.ids import TaskKey
 from core.model.states import Decision, RunState
 from core.model.views import RunInfo, StepInfo, UsedValue
 from daemon.access import Action, Caller
-from daemon.context import WORKS, TheEngine, link_next, may
+from daemon.codec import dump_json
+from daemon.context import JSON, WORKS, TheEngine, link_next, may
 
 router = APIRouter(tags=["runs"])
 
@@ -89,22 +90,20 @@ async def start(
     return await engine.start(replace(request, actor=caller.name, key=idempotency_key or request.key))
 
 
-@router.get("/runs")
+@router.get("/runs", response_model=Sequence[RunInfo])
 async def runs(
     engine: TheEngine,
     caller: Reader,
     request: Request,
-    answer: Response,
     state: Annotated[list[RunState] | None, Query()] = None,
     batch: str = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=0)] = None,
-) -> Sequence[RunInfo]:
+) -> Response:
     """Runs, newest first; the next page is `before` the last number of this one (also: `Link` with rel=next)."""
     found = await engine.runs(states=state or (), batch=batch, limit=limit, before=before)
-    if len(found) == limit:
-        link_next(request, answer, before=found[-1].number)
-    return found
+    links = link_next(request, before=found[-1].number) if len(found) == limit else {}
+    return Response(dump_json(Sequence[RunInfo], found), media_type=JSON, headers=links)
 
 
 @router.get("/runs/{number}")

@@ -12,7 +12,8 @@ from core.model.ids import TaskKey
 from core.model.states import Purpose, Stream, TaskState
 from core.model.views import AttemptInfo, Explanation, OutputPage, TaskInfo
 from daemon.access import Action, Caller
-from daemon.context import TheEngine, link_next, may
+from daemon.codec import dump_json
+from daemon.context import JSON, TheEngine, link_next, may
 from daemon.routes.runs import Number, Reader
 
 router = APIRouter(tags=["tasks"])
@@ -20,24 +21,22 @@ router = APIRouter(tags=["tasks"])
 OUTPUT_AT_MOST_BYTES = 16 * 1024 * 1024
 
 
-@router.get("/runs/{number}/tasks")
+@router.get("/runs/{number}/tasks", response_model=Sequence[TaskInfo])
 async def tasks(
     engine: TheEngine,
     caller: Reader,
     request: Request,
-    answer: Response,
     number: Number,
     step: str = "",
     state: Annotated[list[TaskState] | None, Query()] = None,
     after: Annotated[int, Query(ge=-1, le=2**53)] = -1,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-) -> Sequence[TaskInfo]:
+) -> Response:
     """Tasks by index; the next page is `after` the last index of this one (also: `Link` with rel=next)."""
     await engine.run(number)
     found = await engine.tasks(number, step=step, states=state or (), after=after, limit=limit)
-    if len(found) == limit:
-        link_next(request, answer, after=found[-1].index)
-    return found
+    links = link_next(request, after=found[-1].index) if len(found) == limit else {}
+    return Response(dump_json(Sequence[TaskInfo], found), media_type=JSON, headers=links)
 
 
 @router.get("/runs/{number}/task")

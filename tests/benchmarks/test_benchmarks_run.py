@@ -14,6 +14,7 @@ from tests.support.sshd import SSHD
 ROOT = Path(__file__).resolve().parents[2]
 
 SMALL = {
+    "bench_api": ["--events", "200", "--runs", "50"],
     "bench_config": ["--keys", "1000"],
     "bench_engine": ["--chains", "5", "--length", "4"],
     "bench_redact": ["--mib", "0.2"],

@@ -29,6 +29,7 @@ from tui.bridge import EVERYTHING, Changes, EngineChanged
 from tui.look import look
 from tui.paint import Span, Spans, content
 from tui.session import Session
+from tui.takeover import hangs
 from tui.widgets.keys import KeyHint, KeyLine
 from tui.widgets.line import SpanLine
 
@@ -344,6 +345,8 @@ class Page(Keyed[Result], Generic[Result]):
             if workspace is not None and workspace.read_only:
                 right.append(("READ-ONLY  ", "bold warning"))
             right.append(("live  ", "success"))
+        if hangs(workspace):
+            right.insert(0, ("the engine is stopped: T takes over  ", "bold error"))
         right.append((words.clock(style.clock()), "muted"))
         self.query_one("#top", SpanLine).show(left, right)
 

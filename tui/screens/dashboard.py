@@ -164,6 +164,7 @@ class Dashboard(Live[None]):
         self.refresh_top()
         found = [*await engine.runs(states=tuple(OPEN_RUNS), limit=100), *await engine.runs(limit=50)]
         self._show_runs(overview(found))
+        self._leave_empty()
         self._focus_first("needs", "running", "recent")
         if changes.servers:
             await self._reload_servers()
@@ -222,6 +223,12 @@ class Dashboard(Live[None]):
         table.set_items(list(batches))
         self.entitle("#batches", f"Batches {len(batches)}" if batches else "Batches")
 
+    def _leave_empty(self) -> None:
+        """Lets the focus go on to what there is, where all that it stood on has gone elsewhere."""
+        table = self.focused
+        if isinstance(table, VirtualTable) and table.id in {"needs", "running", "recent"} and not table.items:
+            self._focused_once = False
+
     def _focus_first(self, *names: str) -> None:
         """The first of these panels with something in it, once; afterwards the focus is the reader's."""
         for name in names:
@@ -233,7 +240,7 @@ class Dashboard(Live[None]):
 
     def _chosen_run(self) -> RunInfo | None:
         table = self.focused
-        if isinstance(table, VirtualTable) and table.id in {"needs", "running", "recent"}:
+        if isinstance(table, VirtualTable) and table.id in {"needs", "running", "recent"} and table.items:
             chosen = table.chosen
             return chosen if isinstance(chosen, RunInfo) else None
         resumable = [run for run in self._table("needs").items if can_resume(run)]
