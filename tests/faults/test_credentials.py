@@ -37,7 +37,14 @@ def end_engine(program: Program) -> None:
             time.sleep(0.02)
 
 
-@pytest.mark.parametrize("how", ["no agent for a locked key", "an agent that is gone", "an empty agent"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("no agent for a locked key", marks=pytest.mark.long),
+        "an agent that is gone",
+        pytest.param("an empty agent", marks=pytest.mark.long),
+    ],
+)
 def test_f53_credentials_gone_pauses_and_is_not_unreachable(
     sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:

@@ -248,7 +248,12 @@ def test_the_next_engine_records_what_was_in_flight_and_starts_nothing(program: 
     ("environment", "setting", "why_not"),
     [
         ("dev", "resume: auto", ""),
-        ("dev", "{resume: auto, resume_max_age: 0}", "app.engine.resume_max_age is 0 s"),
+        pytest.param(
+            "dev",
+            "{resume: auto, resume_max_age: 0}",
+            "app.engine.resume_max_age is 0 s",
+            marks=pytest.mark.long,
+        ),
         ("prod", "resume: auto", "never by itself in production"),
     ],
     ids=["in time", "too late", "in production"],
@@ -521,7 +526,7 @@ def ran_once(program: Program) -> bool:
     )
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "hung up", "killed"])
+@pytest.mark.parametrize("how", ["Ctrl-C", "hung up", pytest.param("killed", marks=pytest.mark.long)])
 def test_on_a_terminal_a_run_goes_on_without_the_command_that_started_it(program: Program, how: str) -> None:
     before = newest(program)
     with in_a_terminal(program, "run", "work", "--yes") as (process, shows, master):
