@@ -74,6 +74,9 @@ async def _status(as_json: bool) -> Exit:
     for run in runs:
         told = "is interrupted" if run.interrupted else "is executing"
         out(f"run:         {run.number} ({clean(run.batch)}) {told}")
+    for watcher in info.watchers:
+        where = f"run {watcher.run}" if watcher.run is not None else "the workspace"
+        out(f"here:        {clean(watcher.actor)}, {watcher.how}: {where}, since {stamp(watcher.since)}")
     if info.incarnation:
         out(f"incarnation: {info.incarnation}, event {info.last_seq}")
     if does == "stopped":

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cli.actor import actor
+from cli.actor import actor, at_terminal
 from cli.options import changed_folder, workspace_folder
 from cli.terminal import clean, interactive, paint, say
 from cli.version import __version__
@@ -205,7 +205,9 @@ async def interface(folder: Path, *, batch: str | None = None, notice: str = "")
 
     Where another workspace is chosen there, goes on with that one; one that does not open leads back.
     """
+    from core.engine.presence import Presence
     from core.errors import WindlassError
+    from core.workspace.folder import Workspace
     from daemon.on_demand import OnDemandEngine
     from tui.app import run_app
 
@@ -219,8 +221,12 @@ async def interface(folder: Path, *, batch: str | None = None, notice: str = "")
             folder, before, notice = before, None, f"{folder} was not opened: {error}"
             continue
         try:
-            told = " ".join(filter(None, (notice, *(await engine.workspace()).notices)))
-            ended = await run_app(engine, actor=actor(), start_batch=batch, started_notice=told)
+            info = await engine.workspace()
+            told = " ".join(filter(None, (notice, *info.notices)))
+            with Presence(Workspace.open(Path(info.path)).state_dir, at_terminal(), "interface") as here:
+                ended = await run_app(
+                    engine, actor=actor(), start_batch=batch, started_notice=told, here=here.id
+                )
         finally:
             await engine.close()
         if isinstance(ended, int):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli import jsonforms
+from cli.actor import at_terminal
 from cli.complete import complete_batches, complete_runs
 from cli.exits import Exit, status_of
 from cli.launch import elsewhere, perform, reader
@@ -20,7 +21,7 @@ from cli.words import ago, counted, duration
 
 if TYPE_CHECKING:
     from core.engine.api import Engine
-    from core.model.views import RunInfo
+    from core.model.views import RunInfo, WorkspaceInfo
 
 STATES = (
     "running",
@@ -212,6 +213,16 @@ def _looking(url: str, token_file: Path | None, ca: Path | None) -> AbstractAsyn
     return elsewhere(url, token_file, ca)
 
 
+def _present(info: WorkspaceInfo, run: int, *, elsewhere: bool) -> AbstractContextManager[object]:
+    """Lets others see who watches; of an engine elsewhere that is told by the engine itself."""
+    from core.engine.presence import Presence
+    from core.workspace.folder import Workspace
+
+    if elsewhere:
+        return nullcontext()
+    return Presence(Workspace.open(Path(info.path)).state_dir, at_terminal(), "watching", run)
+
+
 async def _watch(
     looking: AbstractAsyncContextManager[Engine],
     number: int | None,
@@ -228,7 +239,8 @@ async def _watch(
         if incarnation:
             await engine.events(seq, limit=1, incarnation=incarnation)  # refuses a cursor of another one
         run = await pick(engine, number)
-        return await follow(engine, run.number, seq, Following(as_json, output))
+        with _present(await engine.workspace(), run.number, elsewhere=engine.elsewhere):
+            return await follow(engine, run.number, seq, Following(as_json, output))
 
 
 @click.command()

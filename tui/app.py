@@ -94,6 +94,7 @@ class WindlassApp(App[int]):
         actor: str,
         batch: str | None = None,
         started_notice: str = "",
+        here: str = "",
         clock: Callable[[], float] = time.time,
         ascii_only: bool | None = None,
         interval_s: float = INTERVAL_S,
@@ -108,7 +109,7 @@ class WindlassApp(App[int]):
         if plain:
             self.animation_level = "none"
             self.use_command_palette = False  # it is drawn with symbols
-        self.session = Session(engine, actor)
+        self.session = Session(engine, actor, here=here)
         self.hung_up = ""
         """Why the interface ends without asking."""
         self.farewell: list[str] = []
@@ -188,7 +189,10 @@ class WindlassApp(App[int]):
         self.session.workspace = now
         if (now.owner is None) != (before.owner is None):
             self._deliver(EVERYTHING)  # an engine that died left no event: what it executed is interrupted
-        if dataclasses.replace(now, last_seq=before.last_seq, owner=before.owner) == before:
+        same = dataclasses.replace(
+            now, last_seq=before.last_seq, owner=before.owner, watchers=before.watchers
+        )
+        if same == before:
             if isinstance(self.screen, Live):
                 self.screen.refresh_top()  # an engine that was stopped is told there
             return
@@ -419,12 +423,19 @@ async def _signals(app: WindlassApp) -> AsyncIterator[None]:
 
 
 async def run_app(
-    engine: Engine, *, actor: str, start_batch: str | None = None, started_notice: str = ""
+    engine: Engine,
+    *,
+    actor: str,
+    start_batch: str | None = None,
+    started_notice: str = "",
+    here: str = "",
 ) -> int | Path:
     """Runs the interface until it is left; returns an exit status. Call it inside a running event loop.
 
     The engine stays open: whoever opened it closes it. `start_batch` opens the start sheet with that batch (a name or
-    a path). Returns 0, 70 after a fault of the interface, 130 where runs were interrupted by leaving at once or by a
+    a path). `here` is what this interface is called among those that have the workspace open.
+
+    Returns 0, 70 after a fault of the interface, 130 where runs were interrupted by leaving at once or by a
     hang-up; then, and after draining, they are resumable. Returns the folder of another workspace where that was
     chosen: whoever called opens it and calls again. A hang-up lets tasks in flight end before it returns, where this
     process executes them.
@@ -432,7 +443,12 @@ async def run_app(
     from tui.driver import SteadyDriver
 
     app = WindlassApp(
-        engine, actor=actor, batch=start_batch, started_notice=started_notice, driver_class=SteadyDriver
+        engine,
+        actor=actor,
+        batch=start_batch,
+        started_notice=started_notice,
+        here=here,
+        driver_class=SteadyDriver,
     )
     async with _signals(app):
         status = await app.run_async()

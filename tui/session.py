@@ -18,11 +18,19 @@ class Session:
     actor: str
     workspace: WorkspaceInfo | None = None
     lost: str = ""
+    here: str = ""
+    """What this interface is called among those who have the workspace open."""
 
     @property
     def read_only(self) -> str:
         """Why nothing can be changed from here; "" when it can."""
         return self.lost or why_not_owned(self.workspace)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Who else has the workspace open, each once."""
+        there = self.workspace.watchers if self.workspace is not None else ()
+        return tuple(dict.fromkeys(one.actor for one in there if one.id != self.here))
 
     def refused(self, action: str) -> str:
         """Why an action that changes something is not possible from here at all; "" when it may be."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
+from core.engine.presence import watchers
 from core.engine.present import PresentWorkspace
 from core.engine.protection import check_changeable, check_sound, name_for_rollback, protect
 from core.errors import CursorGone, Fault, InputError, NotFound, WindlassError, WorkspaceOwned
@@ -100,6 +101,7 @@ class ReadingEngine:
             ),
             protection=workspace.protection.value,
             read_only=workspace.read_only,
+            watchers=watchers(workspace.state_dir),
         )
 
     def _faults(self) -> tuple[Fault, ...]:

@@ -43,6 +43,19 @@ class OwnerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Watcher:
+    """Somebody who has the workspace open: an interface, a command that watches, or a follower of events. `run` is the
+    one it follows, None for all.
+    """
+
+    id: str
+    actor: str
+    how: str
+    since: float
+    run: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkspaceInfo:
     """The workspace that an engine has open. `owned` is True when this engine may change its state.
 
@@ -62,6 +75,7 @@ class WorkspaceInfo:
     environments: tuple[EnvironmentInfo, ...] = ()
     protection: str = "none"
     read_only: bool = False
+    watchers: tuple[Watcher, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

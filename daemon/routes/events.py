@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -15,8 +16,10 @@ from fastapi.responses import StreamingResponse
 from pydantic_core import to_json, to_jsonable_python
 
 from core.engine.api import Engine
+from core.engine.presence import Presence
 from core.errors import CursorGone, InputError
 from core.model.events import Event
+from core.workspace.folder import Workspace
 from daemon.access import Action, Caller
 from daemon.context import Served, TheEngine, TheServed, may
 from daemon.problems import problem
@@ -61,19 +64,27 @@ async def stream(
             raise InputError(f"Last-Event-ID {last_event_id[:60]!r} is not INCARNATION:SEQ")
         incarnation, after = known or incarnation, int(seq)
     engine = served.engine
-    now = (await engine.workspace()).incarnation
+    info = await engine.workspace()
     await engine.events(after, limit=1, incarnation=incarnation)  # a cursor that is gone is told before
-    body = _frames(served, engine, after, run, type or [], now)
+    here = Presence(Workspace.open(Path(info.path)).state_dir, caller.name, "events", run)
+    body = _frames(served, engine, after, run, type or [], info.incarnation, here)
     return StreamingResponse(body, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
 async def _frames(
-    served: Served, engine: Engine, after: int, run: int | None, types: list[str], incarnation: str
+    served: Served,
+    engine: Engine,
+    after: int,
+    run: int | None,
+    types: list[str],
+    incarnation: str,
+    here: Presence,
 ) -> AsyncIterator[bytes]:
     served.clients += 1
     following = engine.follow(after, run=run, incarnation=incarnation).__aiter__()
     waiting: asyncio.Future[Event] | None = None
     try:
+        here.__enter__()
         yield b"retry: 500\n\n"
         while True:
             if waiting is None:
@@ -96,6 +107,7 @@ async def _frames(
                 yield frame(event, incarnation)
     finally:
         served.clients -= 1
+        here.__exit__(None, None, None)
         if waiting is not None:
             waiting.cancel()
 

@@ -345,6 +345,9 @@ class Page(Keyed[Result], Generic[Result]):
             if workspace is not None and workspace.read_only:
                 right.append(("READ-ONLY  ", "bold warning"))
             right.append(("live  ", "success"))
+        if self.session.others:
+            names = style.text(", ".join(self.session.others), max_chars=40)
+            right.insert(0, (f"also here: {names}  ", "muted"))
         if hangs(workspace):
             right.insert(0, ("the engine is stopped: T takes over  ", "bold error"))
         right.append((words.clock(style.clock()), "muted"))

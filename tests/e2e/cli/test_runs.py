@@ -160,7 +160,7 @@ def test_a_second_engine_is_refused_and_others_look_on(place: Place) -> None:
     refused = place.windlass("run", "work")
     assert (refused.status, refused.out) == (3, "")
     assert f"pid {program.process.pid}" in refused.err
-    for arguments in (("runs", "cancel", "--yes"), ("servers", "exec", "all", "true")):
+    for arguments in (("runs", "resume"), ("servers", "exec", "all", "true")):
         assert place.windlass(*arguments).status == 3
     assert place.windlass("servers", "stop").status == 2  # a run executes on them
     watching = place.start("runs", "watch", "--json")

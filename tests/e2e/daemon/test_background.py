@@ -44,8 +44,8 @@ pytestmark = pytest.mark.xdist_group("background")
 MARKED = 'echo "{{ server.name }}" >> ran-{{ step.name }}'
 SLOW = f"""
 steps:
-  one: {{run: '{MARKED}; sleep 0.5'}}
-  two: {{run: '{MARKED}; sleep 0.5'}}
+  one: {{run: '{MARKED}; sleep 2'}}
+  two: {{run: '{MARKED}; sleep 2'}}
   three: {{run: '{MARKED}'}}
 """
 
@@ -163,7 +163,7 @@ def test_a_detached_run_outlives_the_command_and_is_attached_to(program: Program
 
 
 def test_other_commands_act_through_it(program: Program) -> None:
-    program.batch(SLOW.replace("sleep 0.5", "sleep 4", 1), "slow")
+    program.batch(SLOW.replace("sleep 2", "sleep 4", 1), "slow")
     number = int(program.call("run", "slow", "--detach").stdout)
     program.until("one@a", TaskState.RUNNING, number)
     program.call("runs", "pause", str(number), status=4)
@@ -507,6 +507,7 @@ def in_a_terminal(
             assert time.monotonic() < until, seen[-2000:]
             if select.select([master], [], [], 0.2)[0]:
                 seen += os.read(master, 65536)
+        seen = seen.partition(text.encode())[2]  # what is asked for next comes behind it
 
     try:
         yield process, shows, master

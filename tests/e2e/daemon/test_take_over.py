@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("background")
 def program(tmp_path: Path) -> Iterator[Program]:
     """A workspace with two servers that run."""
     program = Program(tmp_path / "lab", servers=("a", "b"))
-    program.batch(SLOW.replace("sleep 0.5", "sleep 6"))
+    program.batch(SLOW.replace("sleep 2", "sleep 6"))
     program.call("servers", "start")
     try:
         yield program
