@@ -68,6 +68,7 @@ def test_f53_credentials_gone_pauses_and_is_not_unreachable(
     assert program.states() == {"one@a": "done", "two@a": "done"}
 
 
+@pytest.mark.long
 def test_f53_a_background_engine_is_given_another_agent(
     sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,7 +96,7 @@ def test_f53_a_background_engine_is_given_another_agent(
 
 # ---------------------------------------------------------------- secrets of the environment
 
-SECRET = "steps: {one: {run: 'sleep 0.3; echo got-$TOKEN >> one', env: {TOKEN: \"{{ secret('env:DEPLOY_TOKEN') }}\"}}}"
+SECRET = "steps: {one: {run: 'sleep 4; echo got-$TOKEN >> one', env: {TOKEN: \"{{ secret('env:DEPLOY_TOKEN') }}\"}}}"
 
 
 @pytest.fixture

@@ -121,7 +121,10 @@ async def test_the_launcher_goes_on_and_comes_back(
     answers: list[int | Path] = [folders["shop"], folders["gone"], 0]
     seen: list[tuple[str, str]] = []
 
-    async def run_app(engine, *, actor: str, start_batch: str | None, started_notice: str) -> int | Path:
+    async def run_app(
+        engine, *, actor: str, start_batch: str | None, started_notice: str, here: str
+    ) -> int | Path:
+        assert len(here) == 16
         seen.append(((await engine.workspace()).name, started_notice))
         return answers.pop(0)
 

@@ -229,6 +229,7 @@ def shows_state(program: Program, number: int, state: str) -> dict[str, Any]:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_the_next_engine_records_what_was_in_flight_and_starts_nothing(program: Program) -> None:
     number = killed_in_flight(program)
     program.call("engine", "start")
@@ -254,7 +255,7 @@ def test_the_next_engine_records_what_was_in_flight_and_starts_nothing(program: 
             "app.engine.resume_max_age is 0 s",
             marks=pytest.mark.long,
         ),
-        ("prod", "resume: auto", "never by itself in production"),
+        pytest.param("prod", "resume: auto", "never by itself in production", marks=pytest.mark.long),
     ],
     ids=["in time", "too late", "in production"],
 )
@@ -473,7 +474,7 @@ def running_in_foreground(program: Program) -> Iterator[None]:
     )  # fmt: skip
     try:
         until = time.monotonic() + WAIT_S
-        while owner_of(program) is None:
+        while (owner := owner_of(program)) is None or owner.pid != process.pid:
             assert time.monotonic() < until and process.poll() is None
             time.sleep(0.01)
         yield
@@ -527,7 +528,14 @@ def ran_once(program: Program) -> bool:
     )
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "hung up", pytest.param("killed", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "Ctrl-C",
+        pytest.param("hung up", marks=pytest.mark.long),
+        pytest.param("killed", marks=pytest.mark.long),
+    ],
+)
 def test_on_a_terminal_a_run_goes_on_without_the_command_that_started_it(program: Program, how: str) -> None:
     before = newest(program)
     with in_a_terminal(program, "run", "work", "--yes") as (process, shows, master):
@@ -573,7 +581,7 @@ def test_a_plan_that_is_refused_on_a_terminal_starts_no_engine(program: Program)
 def test_an_engine_that_ends_with_its_command_is_watched_and_paused_and_takes_no_work(
     program: Program,
 ) -> None:
-    program.batch("steps: {one: {run: 'sleep 4'}, two: {run: 'sleep 4'}}", "long")
+    program.batch("steps: {one: {run: 'sleep 12'}, two: {run: 'sleep 12'}}", "long")
     with program.process("run", "long", "--json") as process:
         until = time.monotonic() + WAIT_S
         while (owner := owner_of(program)) is None or not owner.socket:
@@ -600,7 +608,7 @@ def test_an_engine_that_ends_with_its_command_is_watched_and_paused_and_takes_no
     (program.path / "batches" / "long.yaml").unlink()
 
 
-@pytest.mark.parametrize("how", ["killed", "hung up"])
+@pytest.mark.parametrize("how", ["hung up", pytest.param("killed", marks=pytest.mark.long)])
 def test_the_interface_goes_and_the_run_it_started_goes_on(program: Program, how: str) -> None:
     with in_a_terminal(program) as (process, shows, master):
         shows("live")

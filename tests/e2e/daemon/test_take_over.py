@@ -59,6 +59,7 @@ def test_f13_a_frozen_engine_is_taken_over_from_the_interface(program: Program) 
     assert len(logged) == 1
 
 
+@pytest.mark.long
 def test_the_interface_lives_on_when_the_engine_dies_and_starts_the_next(program: Program) -> None:
     program.call("engine", "start")
     with in_a_terminal(program) as (process, shows, master):
