@@ -91,7 +91,8 @@ class Redactor:
         covered_to = start + self._covered
         spans = [(start, covered_to)]
         end = len(buffer)
-        for view in views(buffer, self._forms.plain, self._forms.spaced, self._forms.base64):
+        forms = self._forms
+        for view in views(buffer, forms.plain, forms.spaced, forms.base64, ended=ended):
             spans += [span for span in view.matches() if span[0] >= start]
             if not ended:
                 end = min(end, view.open_from(start))

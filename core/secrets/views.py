@@ -149,23 +149,26 @@ def _beginnings(text: bytes, form: bytes) -> Iterator[int]:
 
 
 def views(
-    buffer: bytes, plain: Sequence[bytes], spaced: Sequence[bytes], encoded: Sequence[bytes]
+    buffer: bytes, plain: Sequence[bytes], spaced: Sequence[bytes], encoded: Sequence[bytes], *, ended: bool
 ) -> Iterator[_View | _Base64View]:
-    """The ways to look at a buffer: for `plain` texts, those with a space (`spaced`), and forms in base64."""
+    """The ways to look at a buffer: for `plain` texts, those with a space (`spaced`), and forms in base64.
+
+    `ended` says that nothing follows it: what looks like the beginning of an escape at its end is none.
+    """
     size = len(buffer)
     yield _View(buffer, plain, _same, _after, size, size)
     if b"%" in buffer:
-        yield _percent_view(buffer, buffer, plain)
+        yield _percent_view(buffer, buffer, plain, ended=ended)
     if spaced and b"+" in buffer:
-        yield _percent_view(buffer, buffer.translate(_PLUS), spaced)
+        yield _percent_view(buffer, buffer.translate(_PLUS), spaced, ended=ended)
     if encoded:
         yield _Base64View(buffer, encoded)
 
 
-def _percent_view(buffer: bytes, text: bytes, wanted: Sequence[bytes]) -> _View:
+def _percent_view(buffer: bytes, text: bytes, wanted: Sequence[bytes], *, ended: bool) -> _View:
     """The buffer with its escapes read. One that may go on after the end is left out."""
     size = tail = len(buffer)
-    for back in (1, 2):
+    for back in () if ended else (1, 2):
         if size >= back and buffer[size - back] == PERCENT and (back == 1 or buffer[-1:] in _HEX):
             tail = size - back
     places: list[int] = []

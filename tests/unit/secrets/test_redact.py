@@ -161,6 +161,8 @@ def streams(draw: st.DrawFn) -> tuple[list[bytes], bytes, list[int]]:
 @given(streams())
 @example(([b"41abcdefgh"], b"%41abcde%66gh 41abcde%66gh", [8, 1, 1]))
 @example(([b"aaaaaaaa"], b"a" * 40, [7, 1, 3, 20]))
+@example(([b"\0" * 8 + b"%"], b"\0%00" * 4 + b"%", []))
+@example(([b"abcdefgh%4"], b"%61bcdefgh%4", [9, 1]))
 @example(([b"correct horse"], b"correct%20hors%6", [9, 3]))
 @example(([b"correct horse"], b"xxY2\n9ycmVjdCBob3JzZQ==\nY\r\n29ycmVjdCBob3JzZQ==", [3, 1, 1, 7, 15]))
 def test_any_cut_gives_what_the_whole_gives_and_nothing_else_changes(
