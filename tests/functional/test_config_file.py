@@ -203,11 +203,7 @@ WALKS: dict[str, Walk] = {
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize(
-    # What lies under the sheet of a conflict may still be being highlighted: that picture is for a quiet machine.
-    "name",
-    [pytest.param(name, marks=pytest.mark.long) if name == "conflict" else name for name in WALKS],
-)
+@pytest.mark.parametrize("name", WALKS)
 def test_picture(name: str, size: tuple[int, int], snap_compare, opened: Workspace, folder: Path) -> None:
     (folder / "config" / "schema.yaml").write_text(SCHEMA)
     app = opened()

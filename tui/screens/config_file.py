@@ -343,6 +343,7 @@ class ConfigFileScreen(Page[None]):
                         f"{words.plural(found.conflicts, 'place')} to choose by hand: take the marks out"
                     )
 
+        self.app.clear_notifications()  # the notice that led here would lie over the keys that answer it
         self.app.push_screen(ConflictSheet(self.session, self._file, base, mine, theirs), chosen)
 
     # ------------------------------------------------------------ keys
