@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -165,25 +165,26 @@ def _following(name: str) -> Callable[[Callable[..., Exit]], click.Command]:
 
 
 @_following("watch")
-def watch(
-    run: int | None,
-    after: tuple[str, int],
-    url: str,
-    token_file: Path | None,
-    ca: Path | None,
-    output: bool,
-    as_json: bool,
-) -> Exit:
+def watch(**given: Any) -> Exit:
     """Follow a run live, whoever executes it.
 
     It begins with what happened so far, and ends with the run's status when the run ended, is paused, waits for
     a person, or is interrupted. Ctrl-C ends the watching and nothing else.
     """
-    return perform(_watch(_looking(url, token_file, ca), run, after, output, as_json))
+    return _follow(**given)
 
 
 @_following("attach")
-def attach(
+def attach(**given: Any) -> Exit:
+    """Follow a run that goes on elsewhere (also: runs watch).
+
+    Without a number it is the newest open run. It begins with what happened so far; Ctrl-C ends the watching and
+    nothing else.
+    """
+    return _follow(**given)
+
+
+def _follow(
     run: int | None,
     after: tuple[str, int],
     url: str,
@@ -192,11 +193,6 @@ def attach(
     output: bool,
     as_json: bool,
 ) -> Exit:
-    """Follow a run that goes on elsewhere (also: runs watch).
-
-    Without a number it is the newest open run. It begins with what happened so far; Ctrl-C ends the watching and
-    nothing else.
-    """
     return perform(_watch(_looking(url, token_file, ca), run, after, output, as_json))
 
 

@@ -7,6 +7,7 @@ engines carried out is one trace. Spans are made from the event log: they cost a
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -139,8 +140,6 @@ class Telemetry:
 
     async def close(self) -> None:
         """See Observer.close: what is open ends here, and goes on in the next engine's part of the trace."""
-        import asyncio
-
         for traced in self._runs.values():
             for span in (*traced.tasks.values(), *traced.steps.values(), traced.span):
                 span.end()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.engine.takeover import find_holder, take_over
 from core.model.views import OwnerInfo, RunInfo, WorkspaceInfo
-from core.processes import process_state
+from core.processes import process_start, process_state
 from core.store.audit import AuditLog
 from core.workspace.folder import Workspace
 
@@ -16,7 +16,9 @@ from core.workspace.folder import Workspace
 def hangs(workspace: WorkspaceInfo | None) -> bool:
     """Whether the engine that owns the workspace is stopped: it does nothing, and lets nobody else."""
     owner = workspace.owner if workspace is not None else None
-    return owner is not None and process_state(owner.pid) == "stopped"
+    if owner is None or process_state(owner.pid) != "stopped":
+        return False
+    return process_start(owner.pid) == owner.started  # else the pid is another's, as on another host
 
 
 async def holder_of(workspace: WorkspaceInfo) -> tuple[OwnerInfo, str]:
@@ -40,4 +42,4 @@ def what_follows(runs: Sequence[RunInfo]) -> str:
     if not runs:
         return "no run was executing"
     names = ", ".join(f"run {run.number} ({run.batch})" for run in runs)
-    return f"{names}: interrupted; r on it carries it on"
+    return f"{names}: interrupted, and carried on by a resume (r on the dashboard, p on the run)"

@@ -49,6 +49,11 @@ WORKSPACE_ADOPTED = "workspace.adopted"
 EMPTY: Mapping[str, Any] = {}
 
 
+def fits(type_: str, wanted: str) -> bool:
+    """Whether a filter of event types takes one: the type itself, or its beginning and a `*`."""
+    return type_.startswith(wanted[:-1]) if wanted.endswith("*") else type_ == wanted
+
+
 class Event(NamedTuple):
     """One thing that happened. (A tuple by name: thousands a second are made.)
 

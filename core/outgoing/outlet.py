@@ -81,10 +81,7 @@ class Outlet:
     def _fits(self, event: Event) -> bool:
         if event.type == events.WEBHOOK_GIVEN_UP:  # telling of it could be given up as well, without end
             return False
-        return any(
-            event.type.startswith(wanted[:-1]) if wanted.endswith("*") else event.type == wanted
-            for wanted in self._types
-        )
+        return any(events.fits(event.type, wanted) for wanted in self._types)
 
     async def _tell(self, event: Event) -> None:
         """Returns when the event was taken, or put aside."""

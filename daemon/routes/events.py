@@ -18,7 +18,7 @@ from pydantic_core import to_json, to_jsonable_python
 from core.engine.api import Engine
 from core.engine.presence import Presence
 from core.errors import CursorGone, InputError
-from core.model.events import Event
+from core.model.events import Event, fits
 from core.workspace.folder import Workspace
 from daemon.access import Action, Caller
 from daemon.context import Served, TheEngine, TheServed, may
@@ -103,17 +103,13 @@ async def _frames(
                 return
             finally:
                 waiting = None
-            if not types or any(_fits(event.type, wanted) for wanted in types):
+            if not types or any(fits(event.type, wanted) for wanted in types):
                 yield frame(event, incarnation)
     finally:
         served.clients -= 1
         here.__exit__(None, None, None)
         if waiting is not None:
             waiting.cancel()
-
-
-def _fits(type_: str, wanted: str) -> bool:
-    return type_.startswith(wanted[:-1]) if wanted.endswith("*") else type_ == wanted
 
 
 def form(event: Event) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from core.engine.api import RunRequest
 from core.errors import Fault, InputError, NotPossible
 from core.model.ids import TaskKey
 from core.model.states import Decision, RunState, TaskState
-from core.model.views import OwnerInfo, RunInfo
+from core.model.views import OwnerInfo, RunInfo, Watcher
 from tests.functional import lab
 from tests.functional.conftest import MakeApp
 from tests.functional.scripted_engine import NOW
@@ -51,6 +51,39 @@ async def test_the_cursor_goes_on_to_the_next_panel(make_app: MakeApp) -> None:
         await press(pilot, "k")
         await press(pilot, "k")
         assert app.screen.focused.id == "batches"
+
+
+async def test_the_focus_goes_on_where_its_panel_has_become_empty(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for stored in list(engine.run_list):
+            del engine.run_list[stored]
+        await engine.tell("run.state", 41)
+        await until(pilot, lambda: app.screen.focused is not None and app.screen.focused.id == "batches")
+
+
+async def test_the_top_line_names_who_else_is_here(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    there = Watcher("1", "grace@desk (pts/4)", "interface", NOW)
+    engine.info = dataclasses.replace(
+        engine.info, watchers=(there, Watcher("me", "ada@desk", "interface", NOW))
+    )
+    app = make_app(engine)
+    app.session.here = "me"
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "also here: grace@desk (pts/4)" in screen_text(app) and "ada@desk (" not in screen_text(app)
+
+
+async def test_settings_may_be_read_while_a_screen_is_being_made(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.push_screen(RunScreen(app.session, 41))  # not awaited: it has no widgets yet
+        await app.read_settings()
+        await until(pilot, lambda: "rollout" in screen_text(app))
 
 
 async def test_enter_opens_what_the_cursor_stands_on(make_app: MakeApp) -> None:

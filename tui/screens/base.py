@@ -326,7 +326,9 @@ class Page(Keyed[Result], Generic[Result]):
         self.refresh_top()
 
     def refresh_top(self) -> None:
-        """Draws the top line again."""
+        """Draws the top line again; nothing on a screen that is not made yet, or is on its way out."""
+        if not self.query("#top"):
+            return
         style = look(self)
         workspace = self.session.workspace
         arrow = f" {style.glyphs.arrow} "

@@ -40,8 +40,8 @@ def lab(tmp_path: Path) -> Lab:
     return lab
 
 
-async def all_seen(engine: Engine, seen: list[int]) -> None:
-    """Returns when an observer has seen the last event."""
+async def all_told(engine: Engine) -> None:
+    """Returns when a follower has been told the last event."""
     last = (await engine.workspace()).last_seq
     async for event in engine.follow(0):
         if event.seq >= last:
@@ -158,7 +158,7 @@ async def test_observers_see_events_as_they_come_and_one_that_fails_stops_nothin
         metrics = Metrics("1")
         async with observed(engine, [Fails(), metrics]):
             await lab.run(engine, "work")
-            await all_seen(engine, [])
+            await all_told(engine)
             text = (await metrics.text(engine, 0)).decode()
         assert 'windlass_runs_ended_total{state="failed"} 1.0' in text
         assert "Fails sees no more events" in caplog.text
