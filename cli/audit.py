@@ -16,6 +16,7 @@ from cli.lazy import Lazy, LazyGroup
 from cli.options import json_option, workspace_folder, workspace_option
 from cli.terminal import Cell, clean, emit, note, out, table
 from cli.words import plural, stamp
+from core.model.actors import place
 
 if TYPE_CHECKING:
     from core.store.audit import AuditLog, Entry
@@ -57,7 +58,13 @@ def list_entries(run: int | None, who: str, action: str, newest: int, as_json: b
             emit(jsonforms.audit_entry(entry))
         return Exit.OK
     rows: list[list[Cell]] = [
-        [str(entry.number), stamp(entry.time), clean(entry.actor, 40), clean(entry.action, 40), _told(entry)]
+        [
+            str(entry.number),
+            stamp(entry.time),
+            clean(place(entry.actor), 40),
+            clean(entry.action, 40),
+            _told(entry),
+        ]
         for entry in found[-newest:]
     ]
     if not rows:

@@ -13,6 +13,7 @@ from cli.exits import Exit
 from cli.options import changed_workspace, json_option, workspace_folder, workspace_option
 from cli.terminal import Cell, emit, note, out, table
 from cli.words import ago
+from core.model.actors import place
 
 
 @click.command()
@@ -33,7 +34,14 @@ def history(as_json: bool) -> Exit:
         return Exit.OK
     now = time.time()
     rows: list[list[Cell]] = [
-        [str(change.number), change.action, change.path, change.file, ago(change.time, now), change.actor]
+        [
+            str(change.number),
+            change.action,
+            change.path,
+            change.file,
+            ago(change.time, now),
+            place(change.actor),
+        ]
         for change in found
     ]
     for line in table(("EDIT", "DID", "PATH", "FILE", "WHEN", "BY"), rows, right=("EDIT",)):

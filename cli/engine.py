@@ -68,6 +68,8 @@ async def _status(as_json: bool) -> Exit:
         out(f"process:     {does}")
         if info.owner.background:
             out(f"background:  yes, Windlass {clean(info.owner.version)}, on {clean(info.owner.socket)}")
+            if info.owner.logout:
+                out(f"logout:      {clean(info.owner.logout)}")
         else:
             out("background:  no: it ends with the command that is it")
         await _tell_agent(info.owner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -15,7 +16,7 @@ import click
 from cli.exits import Exit
 from cli.launch import background, host_engine, perform
 from cli.options import changed_folder, command, workspace_folder, workspace_option
-from cli.terminal import clean, note, out, say
+from cli.terminal import clean, note, out, paint, say
 from cli.words import duration
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ async def _start(folder: Path, options: list[str]) -> Exit:
     owner = await launch.start(folder, options)
     say(f"the engine runs: {clean(str(owner))}; it listens on {clean(owner.socket)}")
     say(f"stop it with: {command('engine', 'stop')}")
+    if not owner.stays:
+        say(f"{paint('warning:', 'warning', sys.stderr)} {clean(owner.logout)}")
     return Exit.OK
 
 

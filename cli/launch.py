@@ -72,10 +72,12 @@ async def _told(engine: Engine) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def carrier(folder: Path | None = None, *, foreground: bool = False) -> AsyncIterator[Engine]:
+async def carrier(
+    folder: Path | None = None, *, foreground: bool = False, steers: bool = False
+) -> AsyncIterator[Engine]:
     """The engine that is to carry on a run: on a terminal one in the background, which its first change starts, so
     that closing the terminal ends nothing; without a terminal, or with `foreground`, this process itself, unless one in
-    the background is there.
+    the background is there. For what `steers`, also one that ends with its command.
 
     Raises WorkspaceOwned where another one, which ends with its command, owns the workspace, or with `foreground`
     where any does.
@@ -91,6 +93,10 @@ async def carrier(folder: Path | None = None, *, foreground: bool = False) -> As
             f"an engine in the background owns this workspace: {there}",
             hint="without --foreground it carries out the run; `windlass engine stop` ends it",
         )
+    if steers and not foreground and there is not None:
+        async with steerer(folder) as engine:
+            yield engine
+        return
     if there is not None or foreground or not interactive():
         async with owner(folder) as engine:
             yield engine

@@ -31,6 +31,7 @@ def notices(plan: Plan) -> list[str]:
         names = [name for name, run in plan.held.items() if run == number]
         lines.append(f"held by run {number}: {listed(names)}")
     lines += [f"warning: {warning}" for warning in plan.warnings]
+    lines += [f"goes with the session: {told}" for told in plan.credentials]
     return [clean(line) for line in lines]
 
 

@@ -14,6 +14,7 @@ from cli.terminal import clean, emit, out, paint, say, signed
 from cli.words import clock, duration, size
 from core.display import LineSplitter
 from core.model import events
+from core.model.actors import place
 from core.model.gaps import Gap, GapFinder
 from core.model.ids import ENGINE_SERVER, TaskKey
 from core.model.states import Phase, RunState, Stream, TaskState, UndoState
@@ -151,8 +152,9 @@ class ProgressLines:
             why = "; ".join(text for text in (why, str(event.data["evidence"])) if text)
         if state is TaskState.FAILED and event.attempt and event.attempt > 1:
             why = f"attempt {event.attempt}: {why}"
-        if event.actor != "engine" and event.actor not in why:
-            why = f"{why} ({event.actor})" if why else event.actor
+        by = place(event.actor)
+        if by != "engine" and by not in why:
+            why = f"{why} ({by})" if why else by
         self._line(event, TASK_SIGNS[state], key, duration(took_s), why)
 
     def _undo(self, event: Event, key: TaskKey) -> None:

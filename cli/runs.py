@@ -23,6 +23,9 @@ TABLE = {
     "decide": Lazy("cli.runs_change:decide", "Decide a task in doubt: retry, done, failed or skip.", "Act"),
     "pause": Lazy("cli.runs_change:pause", "Start no further task of a run.", "Act"),
     "cancel": Lazy("cli.runs_change:cancel", "End a run without finishing it.", "Act"),
+    "control": Lazy(
+        "cli.runs_change:control", "Take the control of a run, so that nobody else changes it.", "Act"
+    ),
     "rollback": Lazy("cli.runs_change:rollback", "Undo what a run did, in reverse order.", "Act"),
 }
 

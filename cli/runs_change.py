@@ -12,8 +12,8 @@ from cli.complete import complete_runs, complete_steps
 from cli.environments import confirm_option, tell_protection, typed_name
 from cli.exits import Exit, status_of
 from cli.launch import carrier, perform, steerer
-from cli.options import follow_options, foreground_option, selector_option, workspace_option
-from cli.terminal import confirm, interactive, say
+from cli.options import command, follow_options, foreground_option, selector_option, workspace_option
+from cli.terminal import clean, confirm, interactive, say
 
 if TYPE_CHECKING:
     from cli.follow import Following
@@ -114,7 +114,7 @@ async def _decide(
     keys = [task_key(word) for word in rest[:-1]]
     if bool(keys) == every:
         raise InputError("name the tasks to decide (STEP@SERVER), or say --all")
-    async with carrier(foreground=foreground) as engine:
+    async with carrier(foreground=foreground, steers=True) as engine:
         run = await pick(engine, number, doubtful, "with a task in doubt")
         if every:
             keys = [task.key for task in await tasks_in_doubt(engine, run)]
@@ -124,6 +124,9 @@ async def _decide(
         if doubtful(run):
             await tell_doubts(engine, run)
             return Exit.NEEDS_PERSON
+        if not (await engine.workspace()).owned:
+            say("the command that executes it goes on with it")
+            return Exit.OK
         if no_resume or not run.state.open or run.asked is Asked.PAUSE:
             return await _tell(engine, run, how)
         return await act_and_follow(engine, lambda: engine.resume(run.number, actor=actor()), how)
@@ -243,6 +246,53 @@ async def _rollback(
             )
 
         return await act_and_follow(engine, act, how)
+
+
+@click.command()
+@run_argument
+@click.option("--release", is_flag=True, help="Give it back.")
+@click.option(
+    "-y", "--yes", is_flag=True, help="Do not ask; needed without a terminal where somebody has it."
+)
+@workspace_option
+def control(run: int | None, release: bool, yes: bool) -> Exit:
+    """Take the control of a run, so that nobody else changes it.
+
+    While you have it others may look on and pause the run; whoever wants more takes the control over first, which is
+    recorded with both names. It is yours at this terminal, or with your token, until you give it back.
+    """
+    return perform(_control(run, release, yes))
+
+
+async def _control(number: int | None, release: bool, yes: bool) -> Exit:
+    from cli.choose import pick
+    from core.errors import NeedsPerson
+    from core.model.actors import place
+
+    here = place(actor())
+    async with steerer() as engine:
+        run = await pick(engine, number, lambda run: run.state.open, "that is not over")
+        there = place(run.controller)
+        if not release and there not in ("", here) and not yes:
+            told = f"{there} has the control of run {run.number}"
+            if not interactive():
+                raise NeedsPerson(
+                    f"{told}: without a terminal taking it needs --yes", hint="nothing was changed"
+                )
+            if not confirm(clean(f"{told}. Take it over?")):
+                say("nothing was changed")
+                return Exit.NEEDS_PERSON
+        run = await engine.control(run.number, actor=actor(), take=not release)
+        if release:
+            say(f"nobody has the control of run {run.number}")
+        else:
+            say(
+                clean(
+                    f"{place(run.controller)} has the control of run {run.number}: others may only pause it"
+                )
+            )
+            say(f"give it back with: {command('runs', 'control', str(run.number), '--release')}")
+    return Exit.OK
 
 
 async def _tell(engine: Engine, run: RunInfo, how: Following) -> Exit:

@@ -18,6 +18,7 @@ from cli.launch import elsewhere, perform, reader
 from cli.options import json_option, parse_cursor, workspace_option
 from cli.terminal import Cell, ascii_only, emit, note, out, table
 from cli.words import ago, counted, duration
+from core.model.actors import place
 
 if TYPE_CHECKING:
     from core.engine.api import Engine
@@ -92,7 +93,7 @@ def _row(run: RunInfo, now: float) -> list[Cell]:
         str(run.servers),
         took if run.ended is not None or not run.interrupted else "",
         ago(run.created, now),
-        run.actor,
+        place(run.actor),
         run.why or (counted(run.counts) if run.state.open else ""),
     ]
 

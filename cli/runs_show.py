@@ -81,6 +81,8 @@ def _head(run: RunInfo) -> None:
     if run.why:
         out(f"why:     {clean(run.why)}")
     out(f"started: {stamp(run.created)} ({ago(run.created, now)}) by {clean(run.actor)}")
+    if run.controller:
+        out(f"control: {clean(run.controller)}: others may only pause it")
     if run.ended is not None:
         out(f"ended:   {stamp(run.ended)} ({ago(run.ended, now)})")
     if run.interrupted:

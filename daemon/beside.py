@@ -42,10 +42,10 @@ async def _serve(engine: LocalEngine, state_dir: Path, version: str, over: async
     from daemon.sockets import bind, remove, socket_path
 
     path = socket_path(state_dir)
-    served = Served(engine, version, lambda token: None, _stop, takes_work=False)
+    served = Served(engine, version, lambda token: None, _stop, engine.announce, takes_work=False)
     try:
         async with server.serving(served, [bind(path)]):
-            engine.announce(str(path), background=False, version=version)
+            engine.announce(socket=str(path), background=False, version=version)
             await over.wait()
     finally:
         remove(path)

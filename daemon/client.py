@@ -93,7 +93,7 @@ class EngineClient:
         client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(path)),
             base_url="http://engine",
-            headers={"windlass-actor": actor},
+            headers={"windlass-actor": actor.encode("ascii", "replace").decode()},
             timeout=ANSWER_WAIT_S,
             trust_env=False,
         )
@@ -203,6 +203,15 @@ class EngineClient:
         except CredentialsNeeded as error:
             await self.give_credentials(run, self._given(error), actor="")
             return await self._post(RunInfo, f"/runs/{run}/{action}", body)
+
+    async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
+        """See Engine.control."""
+        return await self._post(RunInfo, f"/runs/{run}/control", {"take": take})
+
+    async def acts(self, run: int, *, limit: int = 200) -> Sequence[Event]:
+        """See Engine.acts."""
+        found = await self._ask("GET", f"/runs/{run}/acts", params={"limit": limit})
+        return [Event(**one) for one in found]
 
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
         """See Engine.give_credentials."""

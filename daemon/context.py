@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pwd
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from fastapi import Depends, Request
 
 from core.engine.api import Engine
 from core.errors import WorkspaceOwned
+from core.model.actors import Actor, harmless
 from daemon.access import Action, Caller, Role
 from daemon.limits import RATE, Limits
 from daemon.metrics import Metrics
@@ -21,6 +21,7 @@ SOCKET_HOST = "unix"
 """Stands in the place of an address where a caller came in over the Unix socket; see `daemon.peer`."""
 
 ACTOR_HEADER = "windlass-actor"
+ACTOR_CHARS = 300
 """Who the caller says it is, over the socket: shown beside who it certainly is."""
 
 
@@ -39,9 +40,14 @@ Authenticate = Callable[[str], Caller | None]
 """The caller of a token, None where it is none of ours."""
 
 
+def _tell_nobody(**told: str | bool) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Served:
-    """What an app serves. `stop` asks the process to end: True drains, False ends at once. `takes_work` is False where
+    """What an app serves. `stop` asks the process to end: True drains, False ends at once. `announce` says fields of
+    OwnerInfo beside the lease. `takes_work` is False where
     the engine ends with its command: it starts and carries on nothing for others.
     """
 
@@ -49,6 +55,7 @@ class Served:
     version: str
     authenticate: Authenticate
     stop: Callable[[bool], None]
+    announce: Callable[..., None] = _tell_nobody
     takes_work: bool = True
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(init=False)
@@ -101,15 +108,16 @@ def caller_of(request: Request) -> Caller:
 
 
 def _actor(request: Request, uid: int, pid: int) -> str:
-    """Who the kernel says it is; what the caller says of its terminal stands behind it, cleaned."""
+    """Who the kernel says it is; what the caller says of its host, terminal and origin stands behind it, cleaned."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = f"uid {uid}"
-    claimed = re.sub(r"[^\w.@:+/ -]", "?", request.headers.get(ACTOR_HEADER, ""))[:100].strip()
-    if claimed.partition("@")[0] == name:
-        return claimed
-    return f"{name} (pid {pid})" + (f", says {claimed}" if claimed else "")
+    claimed = harmless(request.headers.get(ACTOR_HEADER, ""), ACTOR_CHARS)
+    told = Actor.parse(claimed)
+    if told.name.partition("@")[0] == name:
+        return str(Actor(told.name, told.terminal, pid, told.says))
+    return str(Actor(name, pid=pid, says=claimed.replace(";", ",")))
 
 
 def takes_work(request: Request) -> None:

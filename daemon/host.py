@@ -22,8 +22,10 @@ from core.engine.interrupted import go_on
 from core.engine.local import LocalEngine
 from core.engine.open import open_engine
 from core.errors import InputError
+from core.logout import own_stay
 from core.model.states import RunState
 from core.outgoing.service import Outgoing, outgoing
+from core.ssh.agents import agent_socket
 from core.workspace.folder import Workspace
 from daemon.context import Served
 from daemon.log import LOGGER
@@ -87,10 +89,19 @@ async def served_engine(
             version,
             Tokens(state_dir).authenticate,
             lambda drains: ending.ask("it was asked to", drains=drains),
+            engine.announce,
         )
         tcp = serving(served, [bind_tcp(listen)], tls) if listen is not None else contextlib.nullcontext()
         async with tcp, serving(served, [bind(path)]):
-            engine.announce(str(path), background=background, version=version)
+            stay = own_stay()
+            engine.announce(
+                socket=str(path),
+                background=background,
+                version=version,
+                agent=agent_socket(),
+                logout=stay.why,
+                stays=stay.survives,
+            )
             try:
                 yield engine, served
             finally:

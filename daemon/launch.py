@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import select
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ from core.config.settings import is_this_machine
 from core.engine.lease import read_owner
 from core.errors import EngineGone, InputError, NotPossible, WindlassError, WorkspaceOwned
 from core.files import private_folder
+from core.logout import SCOPE_PREFIX, manager_folder
 from core.model.views import OwnerInfo
 from core.workspace.folder import Workspace
 from daemon.client import EngineClient
@@ -27,6 +30,7 @@ from daemon.log import log_path
 from daemon.problems import error_of
 
 START_WAIT_S = 30.0
+MANAGER_WAIT_S = 3.0
 TOKEN_FILE_BYTES = 1024
 SOCKET_WAIT_S = 5.0
 """An owner binds its socket right after it took the lease."""
@@ -136,6 +140,10 @@ def _spawn(workspace: Workspace, options: Sequence[str]) -> Mapping[str, Any]:
     log = log_path(workspace.state_dir)
     private_folder(log.parent)
     command = [sys.executable, "-P", "-m", "cli", "engine", "start", "--foreground"]
+    scope, environment = _scope(), _environment()
+    if scope is not None:
+        environment["XDG_RUNTIME_DIR"] = scope.folder
+        command = [*scope.words, *command]
     ready, tell = os.pipe()
     try:
         with open(log, "ab", opener=_private) as written:
@@ -146,7 +154,7 @@ def _spawn(workspace: Workspace, options: Sequence[str]) -> Mapping[str, Any]:
                 stderr=written,
                 pass_fds=[tell],
                 cwd="/",
-                env=_environment(),
+                env=environment,
             )
         os.close(tell)
         tell = -1
@@ -156,6 +164,37 @@ def _spawn(workspace: Workspace, options: Sequence[str]) -> Mapping[str, Any]:
         os.close(ready)
         if tell >= 0:
             os.close(tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """The words that start a program in a scope of the account's service manager, whose runtime folder is `folder`."""
+
+    folder: str
+    words: tuple[str, ...]
+
+
+def _scope() -> _Scope | None:
+    """A scope in which an engine outlives its session; None where that changes nothing, or it cannot be had."""
+    folder = manager_folder()
+    if not folder:
+        return None
+    words = ("systemd-run", "--user", "--scope", "--quiet", "--collect")
+    # Asked first: an engine that does not come up must not be taken for a manager that does not answer.
+    try:
+        asked = subprocess.run(
+            [*words, "true"],
+            env={**os.environ, "XDG_RUNTIME_DIR": folder},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=MANAGER_WAIT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    named = f"--unit={SCOPE_PREFIX}{secrets.token_hex(6)}"
+    told = "--description=The engine of a Windlass workspace"
+    return _Scope(folder, (*words, named, told)) if asked.returncode == 0 else None
 
 
 def _private(path: str, flags: int) -> int:

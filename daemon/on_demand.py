@@ -95,6 +95,10 @@ class OnDemandEngine(ReadingEngine):
             run, actor=actor, steps=steps, limit=limit, reason=reason, confirm=confirm
         )
 
+    async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
+        """See Engine.control."""
+        return await (await self._engine(steers=True)).control(run, actor=actor, take=take)
+
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
         """See Engine.give_credentials."""
         await (await self._engine()).give_credentials(run, values, actor=actor)
@@ -111,14 +115,14 @@ class OnDemandEngine(ReadingEngine):
 
     async def _engine(self, *, steers: bool = False) -> EngineClient:
         """The engine in the background, started where there is none. What only `steers` also reaches one that ends
-        with its command, once that serves.
+        with its command, which serves from its second second on.
 
         Raises WorkspaceOwned where such a one owns the workspace otherwise, else as `connect_or_start` does.
         """
         from daemon.launch import connect_or_start  # looking needs none of it
 
         owner = self._owner()
-        if owner is not None and not owner.background and not (steers and owner.socket):
+        if owner is not None and not owner.background and not steers:
             self._refuse()
         async with self._starting:
             if self._client is not None:

@@ -5,11 +5,16 @@ Pure functions of the engine's views; the engine has the last word. An empty rea
 
 from __future__ import annotations
 
+from core.model.actors import place
 from core.model.states import FAILING, Asked, RunState, TaskState
 from core.model.views import RunInfo, TaskInfo, WorkspaceInfo
 from tui.doubts import doubts, is_doubtful
 
-CHANGING = frozenset({"pause", "retry", "decide", "cancel", "roll_back", "start", "resume", "trust"})
+CHANGING = frozenset(
+    {"pause", "retry", "decide", "cancel", "roll_back", "start", "resume", "trust", "control"}
+)
+OF_THE_CONTROL = frozenset({"retry", "decide", "cancel", "roll_back"})
+"""What only who has the control of a run may do, where somebody has it; resuming as well."""
 STILL_POSSIBLE = frozenset({"pause", "cancel"})
 """What a workspace that says `read_only: true` still lets a person do."""
 
@@ -61,6 +66,14 @@ def why_not_pause(run: RunInfo) -> str:
     if run.asked is not Asked.RUN and run.state is RunState.RUNNING:
         return f"{run.asked.value.replace('_', ' ')} was asked already"
     return ""
+
+
+def why_not_mine(run: RunInfo, actor: str, action: str) -> str:
+    """Why the control of a run, which somebody else has, keeps an action away; "" where it does not."""
+    steers = action in OF_THE_CONTROL or (action == "pause" and can_resume(run))
+    if not steers or not run.controller or place(run.controller) == place(actor):
+        return ""
+    return f"{place(run.controller)} has the control of this run: c takes it over"
 
 
 def why_not_retry(run: RunInfo) -> str:

@@ -31,6 +31,8 @@ def plan_lines(plan: Plan, description: str, look: Look, width: int) -> list[Spa
     lines += [_totals(plan, look), []]
     for warning in plan.warnings:
         lines.append([("! ", "bold warning"), (clean(warning), "warning")])
+    for told in plan.credentials:
+        lines.append([("! ", "bold warning"), ("goes with the session: ", "muted"), (clean(told), "warning")])
     if plan.held:
         runs = words.listed(sorted({f"run {number}" for number in plan.held.values()}))
         lines.append(

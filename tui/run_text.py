@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.model.actors import place
 from core.model.states import FAILING, Asked, RunState, TaskState, UndoState
 from core.model.views import RunInfo, StepInfo
 from themes.signs import run_sign
@@ -51,8 +52,11 @@ def figures(run: RunInfo, look: Look, pace: words.Pace | None = None) -> Spans:
     return spans
 
 
-def state_line(run: RunInfo, look: Look) -> tuple[Spans, Spans]:
-    """The state of the run in words with what went wrong, and the keys that matter next."""
+def state_line(run: RunInfo, look: Look, actor: str = "") -> tuple[Spans, Spans]:
+    """The state of the run in words with what went wrong and who has its control, and the keys that matter next.
+
+    `actor` is who looks at it.
+    """
     sign = run_sign(run.state, interrupted=run.interrupted)
     spans: list[Span] = []
     if run.protection == "production":
@@ -63,6 +67,9 @@ def state_line(run: RunInfo, look: Look) -> tuple[Spans, Spans]:
     told = _told(run)
     if told:
         spans.append((f": {look.text(told)}", ""))
+    if run.controller:
+        mine = place(run.controller) == place(actor)
+        spans.append((f"  control: {'you' if mine else look.text(place(run.controller))}", "accent"))
     keys: list[Span] = []
     for key, what in next_keys(run):
         keys += [("   ", ""), (key, "bold accent"), (f" {what}", "muted")]
@@ -144,7 +151,7 @@ def about_run(run: RunInfo, step: StepInfo | None, folder: str, look: Look, widt
     for name, value in list(run.params.items())[:8]:
         lines += entry("param", clean(f"{name} = {words.as_typed(value)}", max_chars=120))
     lines += entry("servers", str(run.servers))
-    lines += entry("by", clean(f"{run.actor}, {words.stamp(run.created)}"))
+    lines += entry("by", clean(f"{place(run.actor)}, {words.stamp(run.created)}"))
     if run.parent is not None:
         lines += entry("again", f"run {run.parent}")
     return lines

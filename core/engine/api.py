@@ -209,6 +209,13 @@ class Engine(Protocol):
         """
         ...
 
+    async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
+        """Takes the control of a run, from whoever has it, or gives it back. Raises NotPossible.
+
+        While somebody has it (`RunInfo.controller`) others may pause the run; what else would change it is refused.
+        """
+        ...
+
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
         """Variables from which secrets of a run are read, kept in memory only. A run that asks for them says so by
         CredentialsNeeded, when it is started, resumed, retried or rolled back.
@@ -271,6 +278,10 @@ class Engine(Protocol):
         after: int = 0,
     ) -> OutputPage:
         """Stored output in the order it came; `after` is the cursor of the last page, `tail_bytes` the newest only."""
+        ...
+
+    async def acts(self, run: int, *, limit: int = 200) -> Sequence[Event]:
+        """What persons did to a run, newest first; `core.model.acts` puts it into words."""
         ...
 
     async def batch_changes(self, run: int) -> str:

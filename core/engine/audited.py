@@ -91,6 +91,11 @@ class AuditedEngine(LocalEngine):
                 run, actor=actor, steps=steps, limit=limit, reason=reason, confirm=confirm
             )
 
+    async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
+        """See Engine.control."""
+        async with self._audited(actor, "run.control", run=run, control="taken" if take else "given back"):
+            return await super().control(run, actor=actor, take=take)
+
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
         """See Engine.give_credentials."""
         async with self._audited(actor, "run.credentials", run=run, names=sorted(values)):

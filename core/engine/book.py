@@ -191,15 +191,17 @@ class Book:
             attempt=ref.attempt,
         )
 
-    def undo(self, tx: Tx, task: int, to: UndoState, *, why: str = "", actor: str = "engine") -> None:
-        """Moves the undo of a task."""
+    def undo(
+        self, tx: Tx, task: int, to: UndoState, *, why: str = "", actor: str = "engine", **data: str
+    ) -> None:
+        """Moves the undo of a task; `data` goes into the event."""
         record = self.tasks[task]
         tx.task(self.number, task, undo=to.value, undo_why=why)
         self.tell(
             tx,
             events.TASK_UNDO,
             task,
-            {"from": record.undo.value, "to": to.value, "why": why},
+            {"from": record.undo.value, "to": to.value, "why": why, **data},
             actor=actor,
             attempt=record.undo_attempt or None,
         )

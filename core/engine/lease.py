@@ -78,9 +78,9 @@ class Lease:
             raise
         return cls(descriptor, state_dir, info)
 
-    def tell(self, *, socket: str, background: bool, version: str) -> None:
-        """Says beside the lock where this owner is reached, and what it is. Raises StoreError."""
-        self._info |= {"socket": socket, "background": background, "version": version}
+    def tell(self, **told: str | bool) -> None:
+        """Says beside the lock where this owner is reached, and what it is: fields of OwnerInfo. Raises StoreError."""
+        self._info |= told
         _write_info(self._state_dir / OWNER_NAME, json.dumps(self._info).encode())
 
     def release(self) -> None:
@@ -163,6 +163,9 @@ def _read_info(state_dir: Path) -> OwnerInfo | None:
             socket=str(info.get("socket", "")),
             background=bool(info.get("background", False)),
             version=str(info.get("version", "")),
+            agent=str(info.get("agent", "")),
+            logout=str(info.get("logout", "")),
+            stays=bool(info.get("stays", True)),
         )
     return None
 

@@ -21,10 +21,11 @@ from core.engine.book import INTERRUPTED, Book, TaskRecord
 from core.engine.bus import Bus, BusClosed, Lagged
 from core.engine.executor import Executor
 from core.engine.lease import Lease
-from core.engine.protection import check_changeable, check_plan, check_rollback, check_sound
+from core.engine.protection import check_changeable, check_control, check_plan, check_rollback, check_sound
 from core.engine.reading import PAGE_EVENTS, ReadingEngine
 from core.errors import CredentialsNeeded, DiskFull, NotFound, NotPossible, WindlassError
 from core.model import events
+from core.model.actors import place
 from core.model.events import Event
 from core.model.ids import TaskKey, new_run_id
 from core.model.states import OPEN_RUNS, Asked, Decision, RunState
@@ -264,6 +265,7 @@ class LocalEngine(ReadingEngine):
 
     async def resume(self, run: int, *, actor: str) -> RunInfo:
         """See Engine.resume."""
+        check_control(await self.run(run), actor)
         check_changeable(self._workspace)
         self._check_open()
         loaded = await self._load(run)
@@ -271,6 +273,20 @@ class LocalEngine(ReadingEngine):
         await self._catch_up(loaded)
         await loaded.ask_to_run(actor)
         self._spawn(loaded)
+        return await self.run(run)
+
+    async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
+        """See Engine.control."""
+        check_changeable(self._workspace)
+        info = await self.run(run)
+        if not take:
+            check_control(info, actor)
+        if take == (place(info.controller) == place(actor)):
+            return info
+        tx = Tx()
+        tx.run(run, controller=actor if take else "")
+        tx.event(events.RUN_CONTROL, run=run, actor=actor, data={"taken": take, "before": info.controller})
+        await self._store.commit(tx)
         return await self.run(run)
 
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
@@ -287,6 +303,7 @@ class LocalEngine(ReadingEngine):
 
     async def cancel(self, run: int, *, actor: str, reason: str = "") -> RunInfo:
         """See Engine.cancel."""
+        check_control(await self.run(run), actor)
         await (await self._load(run)).cancel(actor, reason)
         return await self.run(run)
 
@@ -294,6 +311,7 @@ class LocalEngine(ReadingEngine):
         self, run: int, *, actor: str, tasks: Sequence[TaskKey] = (), accept_risk: bool = False
     ) -> RunInfo:
         """See Engine.retry."""
+        check_control(await self.run(run), actor)
         check_changeable(self._workspace)
         self._check_open()
         loaded = await self._load(run)
@@ -310,6 +328,7 @@ class LocalEngine(ReadingEngine):
         self, run: int, task: TaskKey, decision: Decision, *, actor: str, reason: str
     ) -> RunInfo:
         """See Engine.decide."""
+        check_control(await self.run(run), actor)
         check_changeable(self._workspace)
         loaded = await self._load(run)
         # Nor does one go on that was only looked at.
@@ -332,6 +351,7 @@ class LocalEngine(ReadingEngine):
         confirm: str = "",
     ) -> RunInfo:
         """See Engine.roll_back."""
+        check_control(await self.run(run), actor)
         check_changeable(self._workspace)
         check_rollback(self._workspace, await self.run(run), confirm)
         self._check_open()
@@ -407,9 +427,9 @@ class LocalEngine(ReadingEngine):
             await self._store.close()
         self._lease.release()
 
-    def announce(self, socket: str, *, background: bool, version: str) -> None:
-        """Says beside the lease where this engine is reached. Raises StoreError."""
-        self._lease.tell(socket=socket, background=background, version=version)
+    def announce(self, **told: str | bool) -> None:
+        """Says beside the lease where this engine is reached, and what it is: OwnerInfo's fields. Raises StoreError."""
+        self._lease.tell(**told)
 
     @property
     def store(self) -> Store:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.errors import ConfirmationNeeded, ReadOnlyWorkspace
+from core.errors import ConfirmationNeeded, NotPossible, ReadOnlyWorkspace
+from core.model.actors import ENGINE, Actor, place
 from core.model.views import Plan, RunInfo
 from core.workspace.folder import Workspace
 from core.workspace.settings import Protection
@@ -55,6 +56,16 @@ def name_for_rollback(workspace: Workspace, run: RunInfo) -> str:
     names = [run.environment] if run.environment else ["", *(known.name for known in workspace.environments)]
     now = [workspace.protection_of(name).value for name in names]
     return workspace.typed_name(run.environment) if PRODUCTION in (*now, run.protection) else ""
+
+
+def check_control(run: RunInfo, actor: str) -> None:
+    """Raises NotPossible where somebody else has the control of a run; what no person asks for is let through."""
+    asking = Actor.parse(actor)
+    if run.controller and asking.name != ENGINE and asking.place != place(run.controller):
+        raise NotPossible(
+            f"{place(run.controller)} has the control of run {run.number}: others may only pause it",
+            hint=f"`windlass runs control {run.number}` takes it over, and is recorded",
+        )
 
 
 def check_rollback(workspace: Workspace, run: RunInfo, typed: str) -> None:

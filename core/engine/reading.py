@@ -150,6 +150,7 @@ class ReadingEngine:
     async def plan(self, request: PlanRequest) -> Plan:
         """See Engine.plan."""
         from core.engine import preflight
+        from core.engine.credentials import going
 
         check_sound(self._workspace)
         planned = await (await self.catalogue()).plan(request, held=await self._reader.holds())
@@ -163,7 +164,8 @@ class ReadingEngine:
             told = await preflight.asked(self._workspace, servers, users)
         else:
             told = await preflight.remembered(self._reader, plan.servers)
-        return replace(plan, warnings=(*plan.warnings, *told))
+        session = await asyncio.to_thread(going, snapshot, self._owner())
+        return replace(plan, warnings=(*plan.warnings, *told), credentials=tuple(session))
 
     # ------------------------------------------------------------ reading runs
 
@@ -239,6 +241,11 @@ class ReadingEngine:
         return await self._reader.output(
             run, task, purpose=purpose, attempt=attempt, stream=stream, tail_bytes=tail_bytes, after=after
         )
+
+    async def acts(self, run: int, *, limit: int = 200) -> Sequence[Event]:
+        """See Engine.acts."""
+        await self.run(run)
+        return await self._reader.acts(run, limit)
 
     async def batch_changes(self, run: int) -> str:
         """See Engine.batch_changes."""
@@ -425,6 +432,10 @@ class ReadingEngine:
         confirm: str = "",
     ) -> RunInfo:
         """Refused."""
+        self._refuse()
+
+    async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
+        """See Engine.control."""
         self._refuse()
 
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:

@@ -20,6 +20,7 @@ from core.engine.scheduler import Limits, Scheduler, Verdict
 from core.engine.snapshot import Snapshot
 from core.engine.undoing import UndoRunner
 from core.errors import InputError, NotFound, NotPossible
+from core.model.actors import place
 from core.model.ids import TaskKey
 from core.model.states import FAILING, Asked, Decision, RunState, TaskState, UndoState
 from core.store.tx import Tx
@@ -450,7 +451,6 @@ class Run:
         """Settles a task in doubt, by what a person says."""
         task = self._index(key)
         record = self.book.tasks[task]
-        told = {"decision": decision.value, "reason": reason, "may_have_run": True}
         if record.undo is UndoState.IN_DOUBT:
             to = {
                 Decision.RETRY: UndoState.PENDING,
@@ -463,12 +463,14 @@ class Run:
                 )
             tx = Tx()
             tx.task(self.book.number, task, decision=decision.value, decided_by=actor)
-            self.book.undo(tx, task, to, why=f"decided by {actor}: {reason}", actor=actor)
+            why = f"decided by {place(actor)}: {reason}"
+            self.book.undo(tx, task, to, why=why, actor=actor, decision=decision.value, reason=reason)
             await self._decided(tx, task, UNDO_AS_TASK[to])
             return
         if record.state is not TaskState.IN_DOUBT:
             raise NotPossible(f"{key} is {record.state.word}: only a task in doubt can be decided")
         record.may_have_run = True
+        told = {"decision": decision.value, "reason": reason, "may_have_run": True}
         tx = Tx()
         state = {
             Decision.RETRY: TaskState.WAITING,
@@ -483,7 +485,7 @@ class Run:
             tx,
             task,
             state,
-            why=f"decided by {actor}: {reason}",
+            why=f"decided by {place(actor)}: {reason}",
             actor=actor,
             data=told,
             may_have_run=True,

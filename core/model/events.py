@@ -9,13 +9,14 @@ Types and their data (all keys optional for readers):
 | run.created | run | number, batch, tasks, servers, parent |
 | run.state | run | from, to, why |
 | run.asked | run | asked, reason |
+| run.control | run | taken, before: who had it ("" nobody) |
 | run.secrets | run | changed: secrets that were written anew, or are others, than when it was made |
 | task.state | task | from, to, why, phase, exit, evidence, took_s, decision, may_have_run |
 | task.phase | task | phase, delay_s (back-off), why |
 | task.intent | task | digest, boot_id, purpose |
 | task.attempt | task | purpose, state, exit, why: an attempt ended and another may follow |
 | task.output | task | purpose, stream, start, end: byte ranges of the raw remote stream |
-| task.undo | task | from, to, why |
+| task.undo | task | from, to, why, decision, reason |
 | server.note | server | what, message: connection trouble, back-off, pinned keys |
 | engine.opened | - | epoch, interrupted: run numbers found running without an engine |
 | engine.taken_over | - | pid, user, host, since: the owner that was killed |
@@ -32,6 +33,7 @@ from typing import Any, NamedTuple
 RUN_CREATED = "run.created"
 RUN_STATE = "run.state"
 RUN_ASKED = "run.asked"
+RUN_CONTROL = "run.control"
 RUN_SECRETS = "run.secrets"
 TASK_STATE = "task.state"
 TASK_PHASE = "task.phase"

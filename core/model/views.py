@@ -22,7 +22,8 @@ class OwnerInfo:
 
     `started` names the process beyond its pid (clock ticks since boot, 0 unknown); `boot_id` and
     `pid_namespace` say in which world that pid means something ("" unknown). `socket` is where it listens ("" not
-    at all), `background` whether it is a process of its own that no terminal ends.
+    at all), `background` whether it is a process of its own that no terminal ends. `agent` is the socket of its SSH
+    agent ("" none), `logout` what becomes of it when its account logs out, and `stays` whether it outlives that.
     """
 
     pid: int
@@ -37,6 +38,9 @@ class OwnerInfo:
     socket: str = ""
     background: bool = False
     version: str = ""
+    agent: str = ""
+    logout: str = ""
+    stays: bool = True
 
     def __str__(self) -> str:
         return f"pid {self.pid}, {self.user}@{self.host}"
@@ -207,7 +211,7 @@ class Plan:
 
     `protection` is that of `environment` ("none" or "production"), `place` is WORKSPACE/ENVIRONMENT, or
     WORKSPACE. Where `confirm` is not "" a person must type it, for the reasons `confirm_why`; the engine starts
-    nothing before.
+    nothing before. `credentials` are sentences about what does not outlive the session of whoever starts it.
     """
 
     batch: str
@@ -228,6 +232,7 @@ class Plan:
     confirm_why: tuple[str, ...] = ()
     config: tuple[UsedValue, ...] = ()
     place: str = ""
+    credentials: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +242,8 @@ class RunInfo:
     `interrupted` is True when the state says running and no engine holds the lease. `why` explains
     the state in words ("3 tasks in doubt"). `servers_failed` names servers that failed or were
     unreachable, at most 20 of `failed_servers_count`. `protection` is that of its environment when it was
-    started; `confirm` is what must be typed before it is rolled back, "" where nothing must be.
+    started; `confirm` is what must be typed before it is rolled back, "" where nothing must be. `controller` is the
+    actor who took its control ("" nobody).
     """
 
     number: int
@@ -261,6 +267,7 @@ class RunInfo:
     environment: str = ""
     protection: str = "none"
     confirm: str = ""
+    controller: str = ""
 
     @property
     def ended_tasks(self) -> int:

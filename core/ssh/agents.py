@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from core.errors import InputError
+from core.logout import Login
 
 ANSWER_WAIT_S = 2.0
 
@@ -40,10 +41,19 @@ def use_agent(path: str) -> None:
     os.environ["SSH_AUTH_SOCK"] = path
 
 
+def outlives_session(path: str) -> bool:
+    """Whether an agent, by its place, is there after the session that a process was started in."""
+    if path.startswith("/run/user/"):
+        return Login().lingers
+    return not path.startswith("/tmp/ssh-")
+
+
 def how_long(path: str) -> str:
     """How long an agent is there, as far as its place tells."""
     if path.startswith("/tmp/ssh-"):
         return "it goes with the session or connection that made it"
     if path.startswith("/run/user/"):
-        return "it goes at logout, unless lingering is on (loginctl enable-linger)"
+        if Login().lingers:
+            return "it outlives a logout, as the account lingers"
+        return "it goes at logout, as the account does not linger (`loginctl enable-linger`)"
     return "it is there as long as its own process"

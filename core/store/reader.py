@@ -161,7 +161,7 @@ class StoreReader:
             parameters.append(before)
         rows = await self.rows(
             "SELECT number, run_id, batch, path, state, asked, why, actor, created, ended, tasks, servers, "
-            f"params, parent, environment, protection FROM runs WHERE {where} ORDER BY number DESC LIMIT ?",
+            f"params, parent, environment, protection, controller FROM runs WHERE {where} ORDER BY number DESC LIMIT ?",
             [*parameters, limit],
         )
         numbers = [row[0] for row in rows]
@@ -185,6 +185,7 @@ class StoreReader:
                 parent=row[13],
                 environment=row[14],
                 protection=row[15],
+                controller=row[16],
                 counts=counts.get(row[0], {}),
                 undo_counts=undos.get(row[0], {}),
                 last_seq=last_seq.get(row[0], 0),
@@ -489,12 +490,21 @@ class StoreReader:
     async def events(self, after: int, *, run: int | None = None, limit: int = 1000) -> list[Event]:
         """Events after a sequence number, in order."""
         where = "seq > ?" if run is None else "run = ? AND seq > ?"
-        parameters = [after] if run is None else [run, after]
+        return await self._events(f"{where} ORDER BY seq", [after] if run is None else [run, after], limit)
+
+    async def acts(self, run: int, limit: int) -> list[Event]:
+        """Events of what persons did to a run, newest first: to the run, and decisions on its tasks."""
+        where = (
+            "run = ? AND actor != 'engine' AND (step IS NULL OR json_extract(data, '$.decision') IS NOT NULL)"
+        )
+        return await self._events(f"{where} ORDER BY seq DESC", [run], limit)
+
+    async def _events(self, where: str, parameters: Sequence[Any], limit: int) -> list[Event]:
         return [
             Event(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], json.loads(row[8]), row[9])
             for row in await self.rows(
                 "SELECT seq, type, run, step, server, attempt, actor, time, data, version FROM events "
-                f"WHERE {where} ORDER BY seq LIMIT ?",
+                f"WHERE {where} LIMIT ?",
                 [*parameters, limit],
             )
         ]

@@ -195,5 +195,10 @@ CREATE TABLE dead_letters (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
+VERSION_6 = """
+ALTER TABLE runs ADD COLUMN controller TEXT NOT NULL DEFAULT '';
+CREATE INDEX acts ON events (run, seq) WHERE actor != 'engine';
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
 VERSION = len(MIGRATIONS)

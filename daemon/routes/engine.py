@@ -67,6 +67,7 @@ async def version(served: TheServed, caller: Annotated[Caller, may(Action.WORKSP
 @router.post("/engine/agent", status_code=204)
 async def use(
     engine: TheEngine,
+    served: TheServed,
     request: Request,
     caller: Annotated[Caller, may(Action.ENGINE_AGENT)],
     body: Agent,
@@ -79,6 +80,7 @@ async def use(
     log = await audit_log(engine)
     await asyncio.to_thread(log.append, caller.name, "engine.agent", {"socket": body.socket})
     await asyncio.to_thread(use_agent, body.socket)
+    await asyncio.to_thread(served.announce, agent=body.socket)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from pydantic import BaseModel
@@ -17,6 +17,7 @@ from core.model.views import RunInfo, StepInfo, UsedValue
 from daemon.access import Action, Caller
 from daemon.codec import dump_json
 from daemon.context import JSON, WORKS, TheEngine, link_next, may
+from daemon.routes.events import form
 
 router = APIRouter(tags=["runs"])
 
@@ -38,6 +39,12 @@ class Retry(BaseModel):
 
     tasks: list[TaskKey] = []
     accept_risk: bool = False
+
+
+class Control(BaseModel):
+    """Whether the control of a run is taken, or given back."""
+
+    take: bool = True
 
 
 class Verdict(BaseModel):
@@ -125,6 +132,14 @@ async def steps(engine: TheEngine, caller: Reader, number: Number) -> Sequence[S
     return await engine.steps(number)
 
 
+@router.get("/runs/{number}/acts")
+async def acts(
+    engine: TheEngine, caller: Reader, number: Number, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+) -> Sequence[dict[str, Any]]:
+    """What persons did to a run, newest first, as events."""
+    return [form(event) for event in await engine.acts(number, limit=limit)]
+
+
 @router.get("/runs/{number}/changes")
 async def changes(engine: TheEngine, caller: Reader, number: Number) -> Changes:
     """How the batch file differs from the text that the run was made from."""
@@ -162,6 +177,12 @@ async def resume(engine: TheEngine, caller: Controller, number: Number) -> RunIn
 async def give_credentials(engine: TheEngine, caller: Controller, number: Number, body: Credentials) -> None:
     """Takes variables from which secrets of the run are read, into memory only; then the run is resumed."""
     await engine.give_credentials(number, body.values, actor=caller.name)
+
+
+@router.post("/runs/{number}/control")
+async def control(engine: TheEngine, caller: Controller, number: Number, body: Control) -> RunInfo:
+    """Takes the control of a run, from whoever has it, or gives it back; without it others may only pause the run."""
+    return await engine.control(number, actor=caller.name, take=body.take)
 
 
 @router.post("/runs/{number}/cancel")

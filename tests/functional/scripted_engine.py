@@ -107,6 +107,7 @@ class ScriptedEngine:
         self.host_keys: dict[str, HostKey | WindlassError] = {}
         self.refuse: dict[str, WindlassError] = {}
         self.calls: list[tuple[Any, ...]] = []
+        self.acts_told: list[Event] = []
         self.reads: Counter[str] = Counter()
         self.drained = asyncio.Event()
         self.drain_gate: asyncio.Event | None = None
@@ -346,6 +347,16 @@ class ScriptedEngine:
 
     async def wait(self, run: int) -> RunInfo:
         return await self.run(run)
+
+    async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
+        """Taken, or given back."""
+        self._called("control", run, take)
+        await self.set_run(run, controller=actor if take else "")
+        return await self.run(run)
+
+    async def acts(self, run: int, *, limit: int = 200) -> Sequence[Event]:
+        """What a test says that persons did."""
+        return self.acts_told[:limit]
 
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
         """Kept."""

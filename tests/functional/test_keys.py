@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from core.engine.api import RunRequest
 from core.errors import Fault, InputError, NotPossible
+from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Decision, RunState, TaskState
 from core.model.views import OwnerInfo, RunInfo, Watcher
@@ -26,6 +27,7 @@ from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
 from tui.screens.sheets import ConfirmSheet, DrainSheet, FaultsSheet, LeaveSheet, TrustSheet
 from tui.screens.start import StartSheet
+from tui.screens.who import WhoSheet
 from tui.widgets.table import VirtualTable
 
 LIVE = ("j", "enter")
@@ -799,3 +801,82 @@ async def test_a_start_that_takes_a_while_is_told_and_cannot_be_left(make_app: M
         assert isinstance(app.screen, StartSheet)
         gate.set()
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+# ---------------------------------------------------------------- who did what
+
+
+async def test_the_control_of_a_run_is_taken_and_given_back(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *LIVE)
+        await press(pilot, "c")
+        await until(pilot, lambda: called(engine, "control"))
+        number = called(engine, "control")[0][1]
+        await until(pilot, lambda: "control: you" in screen_text(app))
+        await press(pilot, "c")
+        await until(pilot, lambda: len(called(engine, "control")) == 2)
+        assert called(engine, "control")[1] == ("control", number, False)
+        await until(pilot, lambda: "control: you" not in screen_text(app))
+
+
+async def test_what_somebody_else_controls_may_only_be_paused_and_taken_over(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *LIVE)
+        number = app.screen.run_info.number
+        await engine.set_run(number, controller="token ci")
+        await until(pilot, lambda: "control: token ci" in screen_text(app))
+        for key in ("C", "R"):
+            await press(pilot, key)
+            assert "token ci has the control of this run: c takes it over" in "".join(notices(app))
+            assert isinstance(app.screen, RunScreen)
+        await press(pilot, "c")
+        assert isinstance(app.screen, ConfirmSheet) and "token ci" in screen_text(app)
+        await press(pilot, "n")
+        assert not called(engine, "control")
+        await press(pilot, "c")
+        await press(pilot, "y")
+        await until(pilot, lambda: called(engine, "control") == [("control", number, True)])
+        await engine.set_run(number, controller="token ci")
+        await press(pilot, "p")
+        await until(pilot, lambda: called(engine, "pause"))
+
+
+async def test_a_sheet_tells_who_is_here_and_who_did_what(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, *LIVE)
+        number = app.screen.run_info.number
+        engine.info = dataclasses.replace(
+            engine.info, watchers=(Watcher("1", "eve@desk (pts/9)", "watching", NOW - 60, number),)
+        )
+        engine.acts_told = [
+            Event(
+                9,
+                "run.asked",
+                number,
+                None,
+                None,
+                None,
+                "token ci",
+                NOW - 5,
+                {"asked": "pause", "reason": "a leak"},
+            ),
+            Event(1, "run.created", number, None, None, None, "ada@desk (pts/1; pid 7)", NOW - 99, {}),
+        ]
+        await press(pilot, "w")
+        assert isinstance(app.screen, WhoSheet)
+        await until(pilot, lambda: "token ci paused it: a leak" in screen_text(app))
+        text = screen_text(app)
+        assert "ada@desk (pts/1) started it" in text and "pid 7" not in text
+        assert "eve@desk (pts/9)" in text and f"follows it: run {number}" in text
+        assert "nobody took it" in text
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen)

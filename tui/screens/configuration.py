@@ -21,6 +21,7 @@ from core.config.load import BASE, ENVIRONMENTS
 from core.config.tree import Layer
 from core.engine.contexts import servers_data
 from core.errors import InputError, WindlassError
+from core.model.actors import place
 from tui import configuration, edits, words
 from tui.bridge import Changes
 from tui.config_text import diff_lines
@@ -379,7 +380,7 @@ class ConfigurationScreen(Live[None]):
         when = words.ago(change.time, look(self).clock())
         lines: list[Spans] = [
             [(clean(f"{change.action} {change.path}"), "bold"), (clean(f" in {change.file}"), "")],
-            [(clean(f"{when} by {change.actor}"), "muted")],
+            [(clean(f"{when} by {place(change.actor)}"), "muted")],
             [],
             *diff_lines(edits.diff_back(change), clean),
         ]

@@ -30,6 +30,7 @@ from tui.screens.decide import DecideScreen
 from tui.screens.output import OutputScreen
 from tui.screens.sheets import ConfirmSheet, ask_to_roll_back
 from tui.screens.trust import ask_to_trust
+from tui.screens.who import WhoSheet, ask_for_control
 from tui.session import Session
 from tui.tail import Tail
 from tui.widgets.grid import GridLine
@@ -78,6 +79,10 @@ class RunScreen(Live[None]):
         Binding(
             "T", "trust", "trust host key", id="run.trust", tooltip="Look at an unknown host key and trust it"
         ),
+        Binding(
+            "c", "control", "control", id="run.control", tooltip="Let others only pause this run, or no more"
+        ),
+        Binding("w", "who", "who", id="run.who", tooltip="Who is here, and who did what to this run"),
         Binding("escape,q", "back", "back", id="run.back", tooltip="Back; the run goes on"),
     ]
     DEFAULT_CSS = """
@@ -222,7 +227,7 @@ class RunScreen(Live[None]):
         self.query_one("#progress", ProgressLine).show(
             share, run_text.figures(run, style, self._pace), run_text.bar_role(run)
         )
-        self.query_one("#state", SpanLine).show(*run_text.state_line(run, style))
+        self.query_one("#state", SpanLine).show(*run_text.state_line(run, style, self.session.actor))
         self.refresh_top()
 
     def _measure(self, run: RunInfo, now: float) -> None:
@@ -401,6 +406,9 @@ class RunScreen(Live[None]):
         run = self.run_info
         if run is None:
             return "the run is being read" if action in actions.CHANGING else ""
+        controlled = actions.why_not_mine(run, self.session.actor, action)
+        if controlled:
+            return controlled
         match action:
             case "pause":
                 return actions.why_not_pause(run)
@@ -532,6 +540,14 @@ class RunScreen(Live[None]):
     def action_trust(self) -> None:
         if self.chosen is not None and self.allowed("trust"):
             ask_to_trust(self, self.chosen.server)
+
+    def action_control(self) -> None:
+        if self.run_info is not None and self.allowed("control"):
+            ask_for_control(self, self.run_info, self._again)
+
+    def action_who(self) -> None:
+        if self.run_info is not None:
+            self.app.push_screen(WhoSheet(self.session, self.run_info))
 
     def action_back(self) -> None:
         self.dismiss(None)

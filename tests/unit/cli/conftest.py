@@ -52,6 +52,10 @@ Windlass = Callable[..., Answer]
 def _plain_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(getpass, "getuser", lambda: "tester")
+    monkeypatch.setattr("cli.actor._user", lambda: "tester")
+    monkeypatch.setattr("cli.actor._process", lambda: 4711)
+    for name in ("SUDO_USER", "SSH_CONNECTION", "SSH_AUTH_SOCK"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(socket, "gethostname", lambda: "here")
     GIVEN.clear()
     terminal._closed.clear()

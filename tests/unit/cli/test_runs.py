@@ -390,7 +390,7 @@ def test_doubt_waits_for_a_person_who_decides(windlass: Windlass, lab: Lab) -> N
     assert answer.status == 0
     assert not [effect for effect in lab.memory.effects[before:] if effect.startswith("install@a")]
     (task, *_) = objects(windlass("runs", "show", "install@a", "--json").out)
-    assert (task["state"], task["decision"], task["decided_by"]) == ("done", "done", "tester@here")
+    assert (task["state"], task["decision"], task["decided_by"]) == ("done", "done", "tester@here (pid 4711)")
     assert task["may_have_run"] is True
 
 

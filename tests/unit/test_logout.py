@@ -1,0 +1,63 @@
+"""What a logout does, by the files of a login manager."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from core.logout import Login
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    (tmp_path / "etc/systemd/logind.conf.d").mkdir(parents=True)
+    (tmp_path / "var/lib/systemd/linger").mkdir(parents=True)
+    return tmp_path
+
+
+def linger(root: Path, uid: int) -> None:
+    (root / "var/lib/systemd/linger" / pwd.getpwuid(uid).pw_name).touch()
+
+
+def test_without_systemd_a_logout_ends_nothing(tmp_path: Path) -> None:
+    login = Login(tmp_path, NOBODY)
+    assert login.stay(managed=False).survives and not login.scope_helps
+
+
+def test_the_last_word_of_its_files_counts(root: Path) -> None:
+    (root / "etc/systemd/logind.conf").write_text("[Login]\n#KillUserProcesses=no\nKillUserProcesses = yes\n")
+    login = Login(root, NOBODY)
+    assert login.killing_file == str(root / "etc/systemd/logind.conf")
+    (root / "etc/systemd/logind.conf.d/later.conf").write_text("KillUserProcesses=no\n")
+    assert login.killing_file == ""
+
+
+def test_a_login_manager_that_kills_is_named_with_its_file_and_the_way_out(root: Path) -> None:
+    (root / "etc/systemd/logind.conf").write_text("KillUserProcesses=yes\n")
+    login = Login(root, NOBODY)
+    stay = login.stay(managed=False)
+    assert not stay.survives and login.scope_helps
+    assert str(root / "etc/systemd/logind.conf") in stay.why and "loginctl enable-linger" in stay.why
+
+
+def test_root_is_let_alone(root: Path) -> None:
+    (root / "etc/systemd/logind.conf").write_text("KillUserProcesses=yes\n")
+    assert Login(root, 0).stay(managed=False).survives
+
+
+def test_a_scope_outlives_the_last_logout_where_the_account_lingers(root: Path) -> None:
+    login = Login(root, NOBODY)
+    assert not login.scope_helps and not login.stay(managed=True).survives
+    linger(root, NOBODY)
+    assert login.scope_helps and login.stay(managed=True).survives
+
+
+def test_an_account_without_a_name_does_not_linger(root: Path) -> None:
+    assert not Login(root, 54_321).lingers
+    assert Login(root).lingers is Login(root, os.getuid()).lingers
