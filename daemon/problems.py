@@ -37,7 +37,7 @@ STATUS: Mapping[type[WindlassError], int] = {
 
 def problem(error: WindlassError) -> dict[str, Any]:
     """The document of an error."""
-    name = _kebab(type(error).__name__)
+    name = _kebab(_named(type(error)).__name__)
     document: dict[str, Any] = {
         "type": PREFIX + name,
         "title": name.replace("-", " "),
@@ -115,9 +115,15 @@ def _known() -> dict[str, type[WindlassError]]:
     waiting: list[type[WindlassError]] = [WindlassError]
     while waiting:
         kind = waiting.pop()
-        found[_kebab(kind.__name__)] = kind
+        if _named(kind) is kind:
+            found[_kebab(kind.__name__)] = kind
         waiting.extend(kind.__subclasses__())
     return found
+
+
+def _named(kind: type[WindlassError]) -> type[WindlassError]:
+    """The error as which a kind is told: itself, or the nearest above it that belongs to no module of its own."""
+    return next(base for base in kind.__mro__ if base.__module__ == errors.__name__)
 
 
 def _kebab(name: str) -> str:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sees to the programs that some tests drive: OpenSSH's server and client, tmux, busybox, sudo, age.
+# Sees to the programs that some tests drive: OpenSSH's server and client, tmux, busybox, sudo,
+# age, and the service manager of an account (systemd).
 #
 # On Debian and its relatives, as root, missing ones are installed; elsewhere it says which are
 # missing, and the tests that need them are skipped with that reason. Silent when all are there.
@@ -7,7 +8,7 @@ set -eu
 
 PATH=$PATH:/usr/sbin:/sbin
 missing=
-for pair in sshd:openssh-server ssh:openssh-client tmux:tmux busybox:busybox sudo:sudo age:age; do
+for pair in systemd-run:systemd sshd:openssh-server ssh:openssh-client tmux:tmux busybox:busybox sudo:sudo age:age; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -8,11 +8,13 @@ import os
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from core.config.settings import Notification, Webhook
 from core.engine.result import flat
+from core.errors import WindlassError
 from core.outgoing.message import signed_headers
 
 if TYPE_CHECKING:
@@ -49,17 +51,28 @@ class Sender(Protocol):
 class HttpSender:
     """Posts to an address. 2xx is taken; a redirect is followed nowhere, as it was signed for this address."""
 
-    def __init__(self, webhook: Webhook, key: bytes) -> None:
+    def __init__(self, webhook: Webhook, read_key: Callable[[], bytes]) -> None:
+        """`read_key` gives what signs. It blocks, and is asked again after each refusal: it may have been changed.
+
+        Raises what `read_key` raises.
+        """
         import httpx  # where nobody is told by requests, nobody waits for it
 
         self._url = webhook.url
-        self._key = key
+        self._read_key = read_key
+        self._key = read_key()
+        self._refused = False
         # What goes to this machine in clear goes through no proxy.
         proxied = webhook.url.startswith("https:")
         self._client = httpx.AsyncClient(timeout=ANSWER_WAIT_S, follow_redirects=False, trust_env=proxied)
 
     async def send(self, id_: str, body: bytes) -> None:
         """See Sender.send."""
+        if self._refused:
+            try:
+                self._key = await asyncio.to_thread(self._read_key)
+            except WindlassError as error:
+                raise SendFailed(f"what signs cannot be read: {error}"[:TOLD_BYTES]) from error
         headers = signed_headers(self._key, id_, int(time.time()), body)
         try:
             async with (
@@ -67,6 +80,7 @@ class HttpSender:
                 self._client.stream("POST", self._url, content=body, headers=headers) as answer,
             ):
                 if answer.is_success:
+                    self._refused = False
                     return
                 told = await _beginning(answer)
         except TimeoutError:
@@ -74,6 +88,7 @@ class HttpSender:
         except Exception as error:  # also what comes of odd addresses: nothing of it may end the outlet
             raise SendFailed(flat(f"{type(error).__name__}: {error}")[:TOLD_BYTES]) from error
         words = f"answered {answer.status_code}" + (f": {told}" if told else "")
+        self._refused = True
         client_error = 400 <= answer.status_code < 500 and answer.status_code not in TRY_LATER
         after_s = _asked_to_wait(answer.headers.get("retry-after", ""))
         raise SendFailed(words, refused=client_error or answer.is_redirect, after_s=after_s)

@@ -37,7 +37,8 @@ def outlet_settings(settings: AppSettings) -> Mapping[str, Webhook | Notificatio
 def make_sender(workspace: Workspace, outlet: Webhook | Notification) -> Sender:
     """Its way out. Blocks where a secret is read; raises InputError, NotTrusted."""
     if isinstance(outlet, Webhook):
-        return HttpSender(outlet, signing_key(Sources.of(workspace).read(outlet.secret)))
+        secret = outlet.secret
+        return HttpSender(outlet, lambda: signing_key(Sources.of(workspace).read(secret)))
     check_trusted(workspace, f"the program {outlet.command[0]}")
     return ProgramSender(outlet, workspace.path)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -18,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.engine.lease import read_owner
+from core.model.views import OwnerInfo
 from tests.support.program import REPOSITORY, WAIT_S, Program, kill
 from tests.support.sshd import Sshd, one_line
 from tests.unit.store.support import query
@@ -308,6 +312,45 @@ class Storm:
             of = step if PRINT in str(batch[step]["run"]) else f"s{int(step[1:]) - LANES}"
             assert data == printed(of), f"{step}@{server}"
         return len(stored)
+
+
+class BackgroundStorm(Storm):
+    """As a storm, over the engine in the background and the commands that follow it: either dies, or both."""
+
+    def __init__(self, program: Program, seed: int, homes: Sequence[Path] = ()) -> None:
+        super().__init__(program, seed, homes)
+        self.killed: Counter[str] = Counter()
+
+    def life(self, words: Sequence[str], command: Sequence[str] = (), most: int = 40) -> int | None:
+        """Until somebody is killed; the exit status of the command where its engine let it end before."""
+        if self.owner is None:
+            self.program.call("engine", "start")
+        owner = self.owner
+        assert owner is not None and owner.background
+        victims = self.moments.choice(("engine", "engine", "command", "both"))
+        with self.program.process(*words, "--json") as process:
+            self.hear(process, self.moments.randint(1, most))
+            time.sleep(
+                self.moments.choice((0.0, self.moments.uniform(0, 0.05), self.moments.uniform(0, 0.5)))
+            )
+            if process.poll() is not None:
+                return process.returncode
+            if victims != "engine":
+                kill(process)
+            if victims != "command":
+                os.kill(owner.pid, signal.SIGKILL)
+                ends_at = time.monotonic() + WAIT_S
+                while self.owner is not None:
+                    assert time.monotonic() < ends_at, "its lease is still held"
+                    time.sleep(0.01)
+        self.killed[victims] += 1
+        self.count.kills += 1
+        return None
+
+    @property
+    def owner(self) -> OwnerInfo | None:
+        """Who owns the workspace."""
+        return read_owner(self.program.path / ".windlass")
 
 
 def sshd_servers(sshd: Sshd, names: Sequence[str], port: int | None = None) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.storms import Storm, batch_text, on_sshd
+from tests.faults.storms import BackgroundStorm, Storm, batch_text, on_sshd
 from tests.support.program import WAIT_S, Program
 from tests.support.sshd import Sshd
 from tests.support.wire import Wire
@@ -66,6 +66,19 @@ def killed_on_local_servers(program: Program, seed: int, steps: int, kills: int)
     program.batch(batch_text(steps, seed))
     storm.kill_until_still(["run", "work"], kills)
     hold(storm, most_in_doubt=0)
+    return storm
+
+
+def killed_in_the_background(program: Program, seed: int, steps: int, kills: int) -> BackgroundStorm:
+    """A storm over a background engine and its commands; nobody else starts an engine."""
+    storm = BackgroundStorm(program, seed)
+    program.batch(batch_text(steps, seed))
+    try:
+        storm.kill_until_still(["run", "work"], kills)
+        hold(storm, most_in_doubt=0)
+    finally:
+        if storm.owner is not None:
+            program.call("engine", "stop", "--now")
     return storm
 
 
@@ -162,6 +175,13 @@ def test_f03_f04_killed_at_random_moments_every_effect_happens_once(pair: Progra
     assert killed_on_local_servers(pair, seed=3, steps=30, kills=6).count.kills >= 4
 
 
+def test_f03_f04_background_engines_and_their_commands_killed_every_effect_happens_once(
+    pair: Program,
+) -> None:
+    storm = killed_in_the_background(pair, seed=31, steps=30, kills=6)
+    assert storm.count.kills >= 4 and storm.killed["engine"] + storm.killed["both"] >= 2
+
+
 @pytest.mark.long
 def test_f03_f04_killed_at_random_moments_on_openssh(tmp_path: Path) -> None:
     assert killed_on_openssh(tmp_path, seed=4, servers=2, steps=24, kills=4).count.kills >= 2
@@ -190,6 +210,17 @@ def test_f03_f04_a_long_storm_of_kills_on_local_servers(seed: int, tmp_path: Pat
     program.call("servers", "start")
     try:
         killed_on_local_servers(program, seed, steps=50, kills=35)
+    finally:
+        program.call("servers", "stop")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(151, 155))
+def test_f03_f04_a_long_storm_of_kills_in_the_background(seed: int, tmp_path: Path) -> None:
+    program = Program(tmp_path / "lab", servers=("a", "b", "c", "d"))
+    program.call("servers", "start")
+    try:
+        killed_in_the_background(program, seed, steps=50, kills=35)
     finally:
         program.call("servers", "stop")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.formats.json import JSONFormat
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 SECRET = "whsec_" + "c2VjcmV0IG9mIGEgcmVjZWl2ZXIgaW4gYSB0ZXN0"
 WAIT_S = 30.0
@@ -27,13 +27,15 @@ def taken(event: dict[str, Any]) -> int:
 
 class Receiver:
     """Listens on 127.0.0.1. `seen` are all requests with their status, `got` the events that were taken, `faults` what
-    was wrong with a request.
+    was wrong with a request. With `refuses` a wrong signature is answered with 401 and counted, else it is a fault.
     """
 
     def __init__(self, answer: Answer = taken, port: int = 0) -> None:
         self.answer = answer
         self.seen: list[tuple[dict[str, Any], int]] = []
         self.faults: list[Exception] = []
+        self.refuses = False
+        self.refused = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,7 +68,14 @@ class Receiver:
     def _take(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["content-length"]))
         headers = {name.lower(): value for name, value in request.headers.items()}
-        Webhook(SECRET).verify(body, headers)
+        try:
+            Webhook(SECRET).verify(body, headers)
+        except WebhookVerificationError:
+            if not self.refuses:
+                raise
+            self.refused += 1
+            request.send_error(401)
+            return
         parsed = from_structured_event(HTTPMessage(headers, body), JSONFormat())
         event: dict[str, Any] = json.loads(body)
         assert parsed.get_id() == headers["webhook-id"] == event["id"]

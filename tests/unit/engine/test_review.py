@@ -430,3 +430,14 @@ async def test_a_rollback_that_fails_is_told_to_whoever_waits(tmp_path: Path) ->
                 await writer.commit(Tx())
     broken.broken = False
     await writer.close()
+
+
+async def test_a_selector_that_cannot_be_read_is_bad_input_from_afar_as_well(lab: Lab) -> None:
+    async with lab.engine() as engine:
+        lab.batch("steps: {one: {run: x}}")
+        for asked in (
+            engine.plan(PlanRequest("work", limit="engine")),
+            engine.start(RunRequest(PlanRequest("work", limit="(all"), ACTOR)),
+        ):
+            with pytest.raises(InputError, match=r"engine|without"):
+                await asked

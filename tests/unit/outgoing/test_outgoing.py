@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from core.engine.api import PlanRequest, RunRequest
 from core.engine.local import LocalEngine
 from core.engine.open import open_engine
 from core.errors import NotFound
@@ -382,3 +383,32 @@ async def test_a_program_of_a_workspace_that_is_not_trusted_is_not_run(own_lab: 
         (info,) = await engine.outlets()
         assert "not trusted" in info.fault
     assert not (tmp_path / "ran").exists()
+
+
+async def test_a_signing_secret_that_was_changed_is_read_again_after_a_refusal(
+    own_lab: Lab, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outlet, "REFUSED_AT_MOST", 10_000)
+    secret = own_lab.path / "signing"
+    secret.write_text("an-old-secret-of-enough-bytes")
+    secret.chmod(0o600)
+    document = webhook(receiver.url)
+    document["webhooks"]["pager"]["secret"] = f"file:{secret}"
+    settings(own_lab, document)
+    trust(Workspace.open(own_lab.path))
+    receiver.refuses = True
+    own_lab.batch(ONE)
+    async with telling(own_lab) as (engine, service):
+        run = await engine.start(RunRequest(PlanRequest("work"), ACTOR))
+        await until(lambda: receiver.refused > 0)
+        secret.unlink()
+        await until(lambda: "cannot be read" in outlet_why(service))
+        secret.write_text(SECRET)
+        secret.chmod(0o600)
+        await engine.wait(run.number)
+        assert await service.flush(WAIT_S)
+        assert receiver.seqs[-1] == (await fitting(engine))[-1]
+
+
+def outlet_why(service: Outgoing) -> str:
+    return service._outlets["webhook/pager"]._told.why
