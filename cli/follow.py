@@ -18,6 +18,7 @@ from cli.progress import ExecLines, JsonLines, OutputReader, Printer, ProgressLi
 from cli.summary import tell_end
 from cli.terminal import say
 from cli.words import plural
+from core.errors import NotPossible
 from core.model.ids import TaskKey
 from core.model.states import Asked, InDoubtPolicy, RunState
 
@@ -162,7 +163,12 @@ async def _carry_on(engine: Engine, number: int, how: Following) -> None:
             return
         info = await engine.run(number)
         if info.state is RunState.PAUSED and info.asked is not Asked.PAUSE:
-            await engine.resume(number, actor=_actor())
+            try:
+                await engine.resume(number, actor=_actor())
+            except NotPossible:
+                # An engine that was carrying it on goes on by itself, and may be through with it by now.
+                if (await engine.run(number)).state is RunState.PAUSED:
+                    raise
 
 
 async def watch(engine: Engine, number: int, after: int, how: Following) -> Exit:

@@ -19,9 +19,8 @@ from cli.terminal import clean, emit, note, out, say
 from cli.words import listed, plural
 
 if TYPE_CHECKING:
-    from core.engine.api import Engine, PlanRequest
+    from core.engine.api import Engine
     from core.errors import Fault, InputError
-    from core.model.views import BatchInfo
 
 
 @click.command()
@@ -40,6 +39,7 @@ def validate(batches: Sequence[str], environment: str, as_json: bool) -> Exit:
 
 
 async def _validate(batches: Sequence[str], environment: str, as_json: bool) -> Exit:
+    from core.engine.validation import environments_of
     from core.errors import InputError
 
     folder = workspace_folder()
@@ -55,9 +55,7 @@ async def _validate(batches: Sequence[str], environment: str, as_json: bool) -> 
                 folder,
                 batches,
                 faults,
-                environments=[environment]
-                if environment
-                else [known.name for known in info.environments if known.declared] or [""],
+                environments=[environment] if environment else environments_of(info),
                 plan=servers is not None and not info.faults,
                 empty=servers == 0,
             )
@@ -103,7 +101,7 @@ async def _batches(
 
     In a workspace without servers (`empty`) a batch that finds none is no fault.
     """
-    from core.engine.api import PlanRequest
+    from core.engine.validation import check_batch
 
     known = {batch.path: batch for batch in await engine.batches()}
     if names:
@@ -114,39 +112,20 @@ async def _batches(
         paths = list(known)
     for path in paths:
         batch = known.get(path)
-        if batch is not None and batch.faults:
-            faults += batch.faults
-        elif plan and batch is not None and (required := _required(batch)):
-            note(
-                f"{batch.name}: not planned, it needs {listed([f'--param {name}=VALUE' for name in required])}"
-            )
-        elif plan:
-            for environment in environments:
-                found: list[Fault] = []
-                await _plan(engine, PlanRequest(path, environment=environment), found, empty=empty)
-                faults += [fault for fault in found if fault not in faults]
+        if batch is None or not (plan or batch.faults):
+            continue
+        checked = await check_batch(engine, batch, environments, empty=empty)
+        faults += checked.faults
+        for warning in checked.warnings:
+            note(clean(f"{Path(path).name}: {warning}"))
+        if checked.needs:
+            asked = listed([f"--param {name}=VALUE" for name in checked.needs])
+            note(f"{batch.name}: not planned, it needs {asked}")
     return paths
 
 
-async def _plan(engine: Engine, request: PlanRequest, faults: list[Fault], *, empty: bool) -> None:
-    from core.errors import InputError
-
-    try:
-        for warning in (await engine.plan(request)).warnings:
-            note(clean(f"{Path(request.batch).name}: {warning}"))
-    except InputError as error:
-        if empty and not error.faults:
-            note(clean(f"{Path(request.batch).name}: there is no server yet"))
-        else:
-            faults += _of(error, request.batch)
-
-
-def _required(batch: BatchInfo) -> list[str]:
-    return [param.name for param in batch.params if param.required]
-
-
-def _of(error: InputError, file: str = "") -> list[Fault]:
+def _of(error: InputError) -> list[Fault]:
     """The faults of an error; one for the whole file where it has only a message."""
     from core.errors import Fault
 
-    return list(error.faults) or [Fault(file or "servers", 0, 0, error.message, error.hint)]
+    return list(error.faults) or [Fault("servers", 0, 0, error.message, error.hint)]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
 
 from core.engine.api import PlanRequest
+from core.engine.validation import check_batch, environments_of
+from core.errors import Fault, NotFound
 from core.model.views import BatchInfo, Plan, WorkspaceInfo
 from daemon.access import Action, Caller
 from daemon.context import TheEngine, may
@@ -29,6 +32,38 @@ async def batches(
 ) -> Sequence[BatchInfo]:
     """Every batch of the workspace, by name; faulty ones with their faults."""
     return await engine.batches()
+
+
+class Validation(BaseModel):
+    """What was found of a batch; `needs` are the parameters without which it was not planned."""
+
+    batch: str
+    faults: Sequence[Fault]
+    warnings: Sequence[str]
+    needs: Sequence[str]
+    planned: bool
+
+
+@router.post("/batches/{name}/validate")
+async def validate(
+    engine: TheEngine,
+    name: str,
+    caller: Annotated[Caller, may(Action.BATCHES_READ)],
+    environment: Annotated[str, Query(description="Else each that the workspace declares.")] = "",
+) -> Validation:
+    """Checks a batch with its defaults: its text, and its plans. No server is connected to, nothing is changed."""
+    batch = next((found for found in await engine.batches() if found.name == name), None)
+    if batch is None:
+        raise NotFound(f"there is no batch {name!r}", hint="`GET /v1/batches` lists them")
+    environments = [environment] if environment else environments_of(await engine.workspace())
+    found = await check_batch(engine, batch, environments)
+    return Validation(
+        batch=name,
+        faults=found.faults,
+        warnings=found.warnings,
+        needs=found.needs,
+        planned=found.planned,
+    )
 
 
 @router.post("/plans")

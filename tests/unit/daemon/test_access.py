@@ -113,3 +113,22 @@ async def test_an_admin_stops_it(tmp_path: Path) -> None:
         assert (await client.post("/v1/engine/stop", headers=headers)).status_code == 202
         assert (await client.post("/v1/engine/stop?now=true", headers=headers)).status_code == 202
     assert stops == [True, False]
+
+
+async def test_a_batch_is_validated_with_every_fault(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "lab")
+    lab.batch("steps: {one: {run: '{{ params.nowhere }}'}, two: {run: x, needs: [zero]}}", "faulty")
+    lab.batch("params: {version: {type: string}}\nsteps: {one: {run: x}}", "asks")
+    lab.batch("steps: {one: {run: x}}", "sound")
+    headers = {"Authorization": "Bearer viewer"}
+    async with served(lab) as (client, _, _):
+        faulty = (await client.post("/v1/batches/faulty/validate", headers=headers)).json()
+        assert len(faulty["faults"]) >= 1 and not faulty["planned"]
+        assert all(fault["line"] and fault["message"] for fault in faulty["faults"])
+        asks = (await client.post("/v1/batches/asks/validate", headers=headers)).json()
+        assert asks["needs"] == ["version"] and not asks["planned"] and not asks["faults"]
+        sound = (await client.post("/v1/batches/sound/validate", headers=headers)).json()
+        assert sound["planned"] and not sound["faults"]
+        assert (await client.post("/v1/batches/nowhere/validate", headers=headers)).status_code == 404
+        wrong = await client.post("/v1/batches/sound/validate?environment=moon", headers=headers)
+        assert wrong.json()["faults"] or wrong.status_code == 422
