@@ -203,7 +203,9 @@ async def elsewhere(url: str, token_file: Path, ca: Path | None) -> AsyncIterato
         await engine.close()
 
 
-async def interface(folder: Path, *, batch: str | None = None, notice: str = "") -> int:
+async def interface(
+    folder: Path, *, batch: str | None = None, notice: str = "", low_bandwidth: bool = False
+) -> int:
     """Opens the terminal interface and returns its exit status.
 
     It reads the workspace by itself, whoever owns it and whether an engine runs or not; its first change starts the
@@ -231,7 +233,12 @@ async def interface(folder: Path, *, batch: str | None = None, notice: str = "")
             told = " ".join(filter(None, (notice, *info.notices)))
             with Presence(Workspace.open(Path(info.path)).state_dir, at_terminal(), "interface") as here:
                 ended = await run_app(
-                    engine, actor=actor(), start_batch=batch, started_notice=told, here=here.id
+                    engine,
+                    actor=actor(),
+                    start_batch=batch,
+                    started_notice=told,
+                    here=here.id,
+                    low_bandwidth=low_bandwidth,
                 )
         finally:
             await engine.close()

@@ -11,8 +11,9 @@ from cli.terminal import full_screen, out
 
 
 @click.command()
+@click.option("--low-bandwidth", is_flag=True, help="Draw changes at most twice a second, for a slow link.")
 @workspace_option
-def ui() -> Exit:
+def ui(low_bandwidth: bool) -> Exit:
     """Open the terminal interface (also: windlass alone).
 
     While another engine owns the workspace it only shows.
@@ -20,7 +21,7 @@ def ui() -> Exit:
     folder = workspace_folder()
     if not full_screen():
         raise click.UsageError("the interface needs a terminal; `windlass runs list` and others work without")
-    return Exit(perform(interface(folder)))
+    return Exit(perform(interface(folder, low_bandwidth=low_bandwidth)))
 
 
 def open_or_help(ctx: click.Context) -> Exit:

@@ -26,29 +26,37 @@ from textual.scrollbar import ScrollBar
 from textual.theme import Theme
 
 from core.engine.api import Engine
-from core.errors import WindlassError
+from core.errors import InputError, WindlassError
 from core.model.states import RunState
 from core.model.views import RunInfo
 from themes.load import DEFAULT_THEME, ThemeData, load_themes
 from themes.signs import ascii_only as terminal_is_ascii
+from themes.signs import run_sign
 from tui import words
 from tui.actions import is_executing, settings_change
 from tui.bridge import EVERYTHING, INTERVAL_S, Changes, EngineChanged, EventBridge
 from tui.glyphs import glyphs
+from tui.going import go, known_words
 from tui.look import Look, PlainScrollBarRender
 from tui.paint import Paint, Spans
 from tui.screens.base import Keyed, Live, Page
+from tui.screens.command import CommandBar
 from tui.screens.dashboard import Dashboard
 from tui.screens.sheets import ConfirmSheet, DrainSheet, LeaveSheet
 from tui.screens.workspaces import WorkspacesSheet
 from tui.session import Session
 from tui.takeover import holder_of, take_over_from, what_follows
+from tui.title import KEEP, PUT_BACK, set_title
 from tui.workspaces import OpenWorkspace, WorkspaceRow
 
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
 EXIT_INTERNAL = 70
 TERMINAL_CHECK_S = 0.5
+LOW_INTERVAL_S = 0.5
+"""At most so often changes are drawn on a slow link."""
+ENTERED = 100
+"""So many lines of the command bar are remembered."""
 SETTINGS_S = 2.0
 """How often it is looked whether `workspace.yaml` says something else."""
 
@@ -75,6 +83,33 @@ class WindlassApp(App[int]):
             tooltip="Kill an engine that hangs, and free its workspace; asks first",
         ),
         Binding("ctrl+c", "app.leave", "leave", id="app.interrupt", show=False, tooltip="Leave Windlass"),
+        Binding(
+            "colon",
+            "app.command",
+            "command",
+            id="app.command",
+            show=False,
+            tooltip="Go anywhere: :servers web, :41",
+        ),
+        Binding(
+            "alt+right",
+            "app.forward",
+            "forward",
+            id="app.forward",
+            show=False,
+            tooltip="Where you came back from",
+        ),
+        Binding(
+            "alt+left", "app.backward", "back", id="app.backward", show=False, tooltip="Back, as esc does"
+        ),
+        Binding(
+            "ctrl+b",
+            "app.low_bandwidth",
+            "low bandwidth",
+            id="app.low-bandwidth",
+            show=False,
+            tooltip="Draw at most twice a second, for a slow link; again for as before",
+        ),
     ]
     CSS = """
     VerticalScroll { scrollbar-size-vertical: 1; }
@@ -98,6 +133,7 @@ class WindlassApp(App[int]):
         clock: Callable[[], float] = time.time,
         ascii_only: bool | None = None,
         interval_s: float = INTERVAL_S,
+        low_bandwidth: bool = False,
         driver_class: type[Driver] | None = None,
     ) -> None:
         plain = terminal_is_ascii() if ascii_only is None else ascii_only
@@ -115,9 +151,18 @@ class WindlassApp(App[int]):
         self.farewell: list[str] = []
         self.next_workspace: Path | None = None
         """The folder to go on with once this interface has ended."""
+        self.forward: list[str] = []
+        """Lines of the command bar that lead to where one came back from, the nearest last."""
+        self.entered: list[str] = []
+        """What was entered in the command bar, newest last."""
+        self.ringing: set[int] = set()
+        """Runs whose end is rung for."""
+        self.low_bandwidth = low_bandwidth
+        self._interval_s = interval_s
         self._batch = batch
         self._started_notice = started_notice
         self._bridge = EventBridge(engine, self._deliver, interval_s=interval_s)
+        self._draw_as_the_link_allows()
         self._leaving = False
         for theme in load_themes():
             self.register_theme(_textual_theme(theme))
@@ -167,6 +212,7 @@ class WindlassApp(App[int]):
         except WindlassError as error:
             why = error.message
         else:
+            self._set_title()
             why = await self._bridge.run(self.session.workspace.last_seq, self.session.workspace.incarnation)
         self.session.lost = f"{why}; last seen {words.clock(self.look.clock(), seconds=True)}"
         for screen in self.screen_stack:
@@ -207,6 +253,8 @@ class WindlassApp(App[int]):
                 self.screen.say(told)
 
     def _deliver(self, changes: Changes) -> None:
+        if ended := [run for run in self.ringing if changes.touches(run)]:
+            self.run_worker(self._ring(ended), group="ring")
         for screen in self.screen_stack:
             if isinstance(screen, Live) and screen.seen():
                 screen.post_message(EngineChanged(changes))
@@ -228,6 +276,102 @@ class WindlassApp(App[int]):
             if hasattr(driver, "stop_reading"):
                 driver.stop_reading()
             self.exit(EXIT_OK)
+
+    # ------------------------------------------------------------ going elsewhere
+
+    @work(exclusive=True, group="command")
+    async def action_command(self) -> None:
+        """Asks for a line of the command bar, and goes there."""
+        if isinstance(self.screen, CommandBar):
+            return
+        bar = CommandBar(self.session, await known_words(self), self.entered)
+        line = await self.push_screen_wait(bar)
+        if line:
+            self.entered = [*[each for each in self.entered if each != line], line][-ENTERED:]
+            self.go(line)
+
+    def action_go(self, line: str) -> None:
+        """A key that leads where a line does."""
+        self.go(line)
+
+    def go(self, line: str) -> None:
+        """Does what a line of the command bar says; what is wrong with it is told."""
+        try:
+            go(self, line)
+        except InputError as error:
+            if isinstance(self.screen, Keyed):
+                self.screen.say_error(error)
+
+    def came_back(self, line: str) -> None:
+        """A page was left that a line leads to."""
+        if line:
+            self.forward = [*self.forward, line][-ENTERED:]
+
+    def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
+        """Opens a screen; a page that is opened anew is where going forward ends."""
+        if isinstance(screen, Page) and not (self.forward and self.forward[-1] == screen.line):
+            self.forward.clear()
+        elif isinstance(screen, Page):
+            self.forward.pop()
+        return super().push_screen(screen, *args, **options)
+
+    def action_forward(self) -> None:
+        """Opens again what was left last."""
+        if self.forward:
+            self.go(self.forward[-1])
+        elif isinstance(self.screen, Keyed):
+            self.screen.say("there is nothing to go forward to")
+
+    async def action_backward(self) -> None:
+        """Goes back, where this is not the first screen."""
+        if len(self.screen_stack) > 2:
+            await self.screen.run_action("back" if isinstance(self.screen, Page) else "close")
+
+    # ------------------------------------------------------------ slow links, titles, bells
+
+    def action_low_bandwidth(self) -> None:
+        """Draws less often, or as before."""
+        self.low_bandwidth = not self.low_bandwidth
+        self._draw_as_the_link_allows()
+        if isinstance(self.screen, Keyed):
+            told = (
+                "low bandwidth: changes are drawn twice a second" if self.low_bandwidth else "full bandwidth"
+            )
+            self.screen.say(told)
+
+    def _draw_as_the_link_allows(self) -> None:
+        self._bridge.interval_s = LOW_INTERVAL_S if self.low_bandwidth else self._interval_s
+        self.animation_level = "none" if self.low_bandwidth or self.look.ascii_only else "full"
+
+    def _set_title(self) -> None:
+        workspace = self.session.workspace
+        if self._driver is not None and workspace is not None and (title := set_title(workspace)):
+            self._driver.write(KEEP + title)
+            self._titled = True
+
+    _titled = False
+
+    def put_title_back(self) -> None:
+        """Gives the terminal the title that it had before; once."""
+        if self._titled and self._driver is not None:
+            self._titled = False
+            self._driver.write(PUT_BACK)
+
+    def exit(self, *args: Any, **options: Any) -> None:
+        """Ends the interface, and leaves the terminal with the title that it had."""
+        self.put_title_back()
+        super().exit(*args, **options)
+
+    async def _ring(self, runs: list[int]) -> None:
+        """Rings for those of the runs that nothing executes any more."""
+        for number in runs:
+            with contextlib.suppress(WindlassError):
+                run = await self.session.engine.run(number)
+                if not is_executing(run) and number in self.ringing:
+                    self.ringing.discard(number)
+                    self.bell()
+                    if isinstance(self.screen, Keyed):
+                        self.screen.say(f"run {number} ({run.batch}): {run_sign(run.state).word}")
 
     # ------------------------------------------------------------ leaving
 
@@ -429,6 +573,7 @@ async def run_app(
     start_batch: str | None = None,
     started_notice: str = "",
     here: str = "",
+    low_bandwidth: bool = False,
 ) -> int | Path:
     """Runs the interface until it is left; returns an exit status. Call it inside a running event loop.
 
@@ -448,6 +593,7 @@ async def run_app(
         batch=start_batch,
         started_notice=started_notice,
         here=here,
+        low_bandwidth=low_bandwidth,
         driver_class=SteadyDriver,
     )
     async with _signals(app):

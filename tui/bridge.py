@@ -77,7 +77,8 @@ class EventBridge:
     ) -> None:
         self._engine = engine
         self._deliver = deliver
-        self._interval_s = interval_s
+        self.interval_s = interval_s
+        """How long one message waits for the next, at least."""
         self._dirty = asyncio.Event()
         self._runs: set[int] = set()
         self._tasks: set[tuple[int, TaskKey]] = set()
@@ -135,7 +136,7 @@ class EventBridge:
         while True:
             await self._dirty.wait()
             self._deliver_now()
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(self.interval_s)
 
     def _deliver_now(self) -> None:
         self._dirty.clear()

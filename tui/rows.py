@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from core.model.actors import place
 from core.model.states import FAILING, Phase, RunState, TaskState, UndoState
 from core.model.views import BatchInfo, RunInfo, ServerInfo, StepInfo, TaskInfo
 from themes.signs import INTERRUPTED, TASK_SIGNS, UNDO_SIGNS, Sign, run_sign
@@ -81,6 +82,24 @@ def recent_row(run: RunInfo, look: Look) -> list[Spans]:
         [(how, "" if sign.role == "success" else sign.role)],
         [(words.duration(words.elapsed_s(run, look.clock())), "muted")],
         [(words.ago(when, look.clock()), "muted")],
+    ]
+
+
+def run_row(run: RunInfo, look: Look) -> list[Spans]:
+    """sign, number, batch, state and what is wrong, tasks, how long, when, by whom."""
+    sign = run_sign(run.state, interrupted=run.interrupted)
+    role = sign.role if sign.role not in ("muted", "success") else ""
+    trouble = words.trouble(run.counts)
+    what = f"{sign.word}: {trouble}" if trouble else sign.word
+    return [
+        [(look.mark(sign), sign.role)],
+        [(str(run.number), "bold")],
+        [(look.text(run.batch), "")],
+        [(what, role)],
+        [(f"{run.ended_tasks}/{run.tasks}", "")],
+        [(words.duration(words.elapsed_s(run, look.clock())), "muted")],
+        [(words.ago(run.created, look.clock()), "muted")],
+        [(look.text(place(run.actor)), "muted")],
     ]
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from core.model.events import Event
+from core.model.ids import TaskKey
+from core.model.views import Watcher
 from tests.functional import lab
 from tests.functional.conftest import MakeApp
-from tests.functional.scripted_engine import ScriptedEngine
+from tests.functional.scripted_engine import NOW, ScriptedEngine
 from tests.functional.steps import press, settle
 
 SIZES = ((80, 24), (120, 40))
@@ -39,12 +44,55 @@ def rolling_lab() -> ScriptedEngine:
 
 
 def interrupted_lab() -> ScriptedEngine:
-    import dataclasses
-
     engine = lab.lab()
     stored = lab.live_run()
     stored.info = dataclasses.replace(stored.info, interrupted=True)
     engine.run_list = {44: stored}
+    return engine
+
+
+def telling_lab() -> ScriptedEngine:
+    """Events of a few kinds, as a run makes them."""
+    engine = lab.lab()
+    engine.info = dataclasses.replace(engine.info, last_seq=0)
+    told: tuple[tuple[str, int | None, TaskKey | None, str, dict[str, Any]], ...] = (
+        ("engine.opened", None, None, "ada@desk", {"interrupted": [40]}),
+        ("run.created", 44, None, "ada@desk (pts/1; pid 7)", {}),
+        ("run.state", 44, None, "engine", {"to": "running", "why": ""}),
+        ("task.state", 44, TaskKey("prepare", "web-01"), "engine", {"to": "running"}),
+        ("task.state", 44, TaskKey("prepare", "web-01"), "engine", {"to": "done"}),
+        ("task.state", 44, TaskKey("build", "web-02"), "engine", {"to": "failed", "why": "exit status 1"}),
+        (
+            "task.state",
+            44,
+            TaskKey("build", "db-1"),
+            "engine",
+            {"to": "unreachable", "why": "no route to host"},
+        ),
+        ("run.asked", 44, None, "token ci", {"asked": "pause", "reason": "the release is wrong"}),
+        ("run.state", 44, None, "engine", {"to": "paused", "why": "no task starts before it is resumed"}),
+    )
+    for seq, (kind, run, key, actor, data) in enumerate(told, 1):
+        step, server = (key.step, key.server) if key else (None, None)
+        when = NOW - 60 + seq
+        engine._events.append(Event(seq, kind, run, step, server, None, actor, when, data))
+    return engine
+
+
+def told_lab() -> ScriptedEngine:
+    """A run that others look at, control and pause."""
+    engine = telling_lab()
+    engine.info = dataclasses.replace(
+        engine.info,
+        watchers=(
+            Watcher("1", "eve@desk (pts/9)", "interface", NOW - 600),
+            Watcher("2", "token screen", "events", NOW - 60, 44),
+        ),
+    )
+    engine.run_list[44].info = dataclasses.replace(engine.run_list[44].info, controller="token ci")
+    engine.acts_told = [
+        event for event in reversed(engine._events) if event.actor not in ("engine", "ada@desk")
+    ]
     return engine
 
 
@@ -76,6 +124,12 @@ PICTURES = (
     Picture("servers", lab.lab, ("i", "G")),
     Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
     Picture("servers_trust", lab.lab, ("i", "G", "T")),
+    Picture("runs", lab.lab, ("h",)),
+    Picture("events", telling_lab, ("e",)),
+    Picture("events_empty", lab.fresh_lab, ("e",)),
+    Picture("batches", lab.lab, ("d", "j")),
+    Picture("command_bar", lab.lab, ("colon", "s")),
+    Picture("who", told_lab, ("j", "enter", "w")),
     Picture("leave", lab.lab, ("q",)),
     Picture("help", lab.lab, ("enter", "question_mark")),
 )

@@ -26,6 +26,7 @@ from core.errors import InputError, WindlassError
 from tui import words
 from tui.actions import CHANGING
 from tui.bridge import EVERYTHING, Changes, EngineChanged
+from tui.clipboard import save, to_tmux
 from tui.look import look
 from tui.paint import Span, Spans, content
 from tui.session import Session
@@ -205,10 +206,17 @@ class Keyed(Screen[Result], Generic[Result]):
             told.append(error.hint)
         self.say("\n".join(told), bad=True)
 
-    def copy(self, command: str) -> None:
-        """Puts a command line on the clipboard, and shows it for terminals that have none."""
-        self.app.copy_to_clipboard(command)
-        self.say(f"copied: {command}")
+    def copy(self, text: str) -> None:
+        """Sends a text to the terminal's clipboard, saves it and shows it: no terminal tells whether it took it."""
+
+        async def send() -> None:
+            if not await asyncio.to_thread(to_tmux, text):
+                self.app.copy_to_clipboard(text)
+            path = await asyncio.to_thread(save, text)
+            kept = f"\nsaved in {path}" if path is not None else ""
+            self.say(f"sent to the terminal: {text}{kept}")
+
+        self.undertake(send, "copy")
 
     @property
     def leaving(self) -> bool:
@@ -295,6 +303,22 @@ class Page(Keyed[Result], Generic[Result]):
     def body(self) -> ComposeResult:
         """What stands between the two lines."""
         yield from ()
+
+    @property
+    def line(self) -> str:
+        """What leads here in the command bar; "" where nothing does."""
+        return ""
+
+    def action_back(self) -> None:
+        """Leaves the page, unless it has something to clear first."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Goes back to the page before; going forward leads here again."""
+        came_back = getattr(self.app, "came_back", None)
+        if came_back is not None:
+            came_back(self.line)
+        self.dismiss(None)
 
     def crumbs(self) -> Sequence[str]:
         """Where this is, below the workspace: ("runs", "44 patch-kernel")."""

@@ -51,6 +51,23 @@ class Dashboard(Live[None]):
             id="dashboard.workspaces",
             tooltip="The registered workspaces; open another one",
         ),
+        Binding("h", "app.go('runs')", "history", id="dashboard.runs", tooltip="Every run, newest first"),
+        Binding(
+            "e", "app.go('events')", "events", id="dashboard.events", tooltip="What happened, as it happens"
+        ),
+        Binding(
+            "a", "app.go('audit')", "audit", id="dashboard.audit", tooltip="Who decided and changed what"
+        ),
+        Binding(
+            "l", "app.go('log')", "engine log", id="dashboard.log", tooltip="The log of the background engine"
+        ),
+        Binding(
+            "d",
+            "app.go('batches')",
+            "documents",
+            id="dashboard.documents",
+            tooltip="The batches and their documents",
+        ),
         Binding(
             "r", "resume", "resume", id="dashboard.resume", tooltip="Carry on the chosen run where it stood"
         ),

@@ -82,6 +82,9 @@ class RunScreen(Live[None]):
         Binding(
             "c", "control", "control", id="run.control", tooltip="Let others only pause this run, or no more"
         ),
+        Binding(
+            "b", "ring", "bell", id="run.bell", tooltip="Ring when nothing executes this run any more, or not"
+        ),
         Binding("w", "who", "who", id="run.who", tooltip="Who is here, and who did what to this run"),
         Binding("escape,q", "back", "back", id="run.back", tooltip="Back; the run goes on"),
     ]
@@ -420,6 +423,8 @@ class RunScreen(Live[None]):
                 return actions.why_not_cancel(run)
             case "roll_back":
                 return actions.why_not_roll_back(run)
+            case "ring":
+                return "" if actions.is_executing(run) else "nothing executes this run"
             case "output":
                 return "" if self.chosen is not None else "no task is chosen"
             case "trust":
@@ -545,9 +550,21 @@ class RunScreen(Live[None]):
         if self.run_info is not None and self.allowed("control"):
             ask_for_control(self, self.run_info, self._again)
 
+    def action_ring(self) -> None:
+        ringing: set[int] = getattr(self.app, "ringing", set())
+        if self.run_info is None or not self.allowed("ring"):
+            return
+        if self.number in ringing:
+            ringing.discard(self.number)
+            self.say(f"run {self.number} ends without a bell")
+        else:
+            ringing.add(self.number)
+            self.say(f"the terminal rings when run {self.number} stands or has ended")
+
     def action_who(self) -> None:
         if self.run_info is not None:
             self.app.push_screen(WhoSheet(self.session, self.run_info))
 
-    def action_back(self) -> None:
-        self.dismiss(None)
+    @property
+    def line(self) -> str:
+        return f"run {self.number}"

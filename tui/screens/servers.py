@@ -100,6 +100,10 @@ class ServersScreen(Live[None]):
     def crumbs(self) -> Sequence[str]:
         return ("servers",)
 
+    @property
+    def line(self) -> str:
+        return f"servers {self._find}".rstrip()
+
     def on_mount(self) -> None:
         self.entitle("#servers-panel", "Servers")
         self.query_one("#find").set_class(bool(self._find), "-open")
@@ -194,7 +198,7 @@ class ServersScreen(Live[None]):
             field.remove_class("-open")
             self.table.focus()
         else:
-            self.dismiss(None)
+            self.leave()
 
     def action_update(self) -> None:
         self._refresh_next = True

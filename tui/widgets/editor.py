@@ -158,7 +158,7 @@ class YamlEditor(TextArea):
             self.post_message(self.Asked(asked))
         elif event.key == "escape":
             event.prevent_default()  # the screen goes back; the editor would only give up the focus
-        elif event.key == "enter" and self.selection.is_empty:
+        elif event.key == "enter" and self.selection.is_empty and not self.read_only:
             event.stop()
             event.prevent_default()
             self.typing = True
