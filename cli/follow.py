@@ -15,7 +15,7 @@ from cli.exits import Exit, status_of
 from cli.interrupts import Interrupts
 from cli.options import command
 from cli.progress import ExecLines, JsonLines, OutputReader, Printer, ProgressLines
-from cli.summary import tell_end
+from cli.summary import tell_end, tell_next
 from cli.terminal import say
 from cli.words import plural
 from core.errors import NotPossible
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Following:
-    """How a run is followed. With `exec_lines` what tasks print is the data: it goes to stdout."""
+    """How a run is followed. With `exec_lines` what tasks print is the data: it goes to stdout; with `plain` it is
+    sentences, for whoever has them read aloud.
+    """
 
     as_json: bool = False
     output: bool = False
     policy: InDoubtPolicy = InDoubtPolicy.FAIL
     exec_lines: bool = False
+    plain: bool = False
     decided: set[TaskKey] = field(default_factory=set)
 
     async def printer(self, engine: Engine, number: int) -> Printer:
@@ -42,6 +45,10 @@ class Following:
         pieces = OutputReader(engine, number) if self.output or self.exec_lines else None
         if self.as_json:
             return JsonLines(pieces)
+        if self.plain:
+            from cli.sentences import Sentences
+
+            return Sentences({step.name: step.tasks for step in await engine.steps(number)}, pieces)
         width = max((len(step.name) for step in await engine.steps(number)), default=0)
         return ExecLines(pieces) if self.exec_lines else ProgressLines(pieces, width)
 
@@ -186,6 +193,8 @@ async def watch(engine: Engine, number: int, after: int, how: Following) -> Exit
     printer.result(info, status)
     if info.interrupted:
         say(f"run {number} is interrupted: no engine executes it. Carry on with: {_resume(number)}")
+    elif how.plain:
+        await tell_next(engine, info)
     else:
         await tell_end(engine, info, as_json=how.as_json, brief=how.exec_lines)
     return status

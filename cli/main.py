@@ -30,6 +30,7 @@ TABLE = {
     "plan": Lazy("cli.plan:plan", "Show what a run of a batch would do; change nothing.", "Work"),
     "run": Lazy("cli.run:run", "Run a batch and follow it.", "Work"),
     "attach": Lazy("cli.runs_read:attach", "Follow a run that goes on elsewhere (also: runs watch).", "Work"),
+    "watch": Lazy("cli.runs_read:watch", "Follow a run live, whoever executes it.", "Work"),
     "runs": Lazy("cli.runs:runs", "List, show, follow, resume, retry, decide, roll back runs.", "Work"),
     "servers": Lazy("cli.servers:servers", "List, show, start, stop, reach and trust servers.", "Work"),
     "config": Lazy("cli.config:config", "Read, explain, check and change the configuration.", "Work"),

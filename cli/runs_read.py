@@ -136,6 +136,11 @@ def _following(name: str) -> Callable[[Callable[..., Exit]], click.Command]:
         for option in (
             workspace_option,
             json_option,
+            click.option(
+                "--plain",
+                is_flag=True,
+                help="Sentences on stdout, without signs and columns, as a screen reader wants them.",
+            ),
             click.option("--output", is_flag=True, help="Print what the tasks print as well."),
             click.option(
                 "--after",
@@ -192,9 +197,12 @@ def _follow(
     token_file: Path | None,
     ca: Path | None,
     output: bool,
+    plain: bool,
     as_json: bool,
 ) -> Exit:
-    return perform(_watch(_looking(url, token_file, ca), run, after, output, as_json))
+    if plain and as_json:
+        raise click.UsageError("--plain and --json exclude each other")
+    return perform(_watch(_looking(url, token_file, ca), run, after, output, as_json, plain))
 
 
 def _looking(url: str, token_file: Path | None, ca: Path | None) -> AbstractAsyncContextManager[Engine]:
@@ -226,6 +234,7 @@ async def _watch(
     after: tuple[str, int],
     output: bool,
     as_json: bool,
+    plain: bool,
 ) -> Exit:
     from cli.choose import pick
     from cli.follow import Following
@@ -237,7 +246,7 @@ async def _watch(
             await engine.events(seq, limit=1, incarnation=incarnation)  # refuses a cursor of another one
         run = await pick(engine, number)
         with _present(await engine.workspace(), run.number, elsewhere=engine.elsewhere):
-            return await follow(engine, run.number, seq, Following(as_json, output))
+            return await follow(engine, run.number, seq, Following(as_json, output, plain=plain))
 
 
 @click.command()

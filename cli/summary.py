@@ -40,6 +40,15 @@ def headline(run: RunInfo, now: float) -> str:
     return text
 
 
+async def tell_next(engine: Engine, run: RunInfo) -> None:
+    """Tells only what to do next, and what to decide."""
+    trouble = await doubts.every_task(engine, run.number, TaskState.FAILED, TaskState.UNREACHABLE)
+    if run.state is RunState.WAITING:
+        await doubts.tell_doubts(engine, run)
+    for line in next_steps(run, trouble, undoable=can_undo(await engine.steps(run.number))):
+        note(line)
+
+
 async def tell_end(engine: Engine, run: RunInfo, *, as_json: bool = False, brief: bool = False) -> None:
     """Tells how a followed run stands. With `as_json` stdout keeps to its objects.
 

@@ -159,6 +159,22 @@ def test_following_output_with_the_run(windlass: Windlass, lab: Lab) -> None:
     assert "fetched" not in answer.out
 
 
+def test_sentences_for_a_screen_reader(windlass: Windlass, lab: Lab) -> None:
+    lab.batch(BATCH)
+    answers(lab, install_at_a=Reply(answer=Ended(1), output=b"\x1b[31mno space left\n"))
+    assert windlass("run", "work").status == 1
+    answer = windlass("watch", "1", "--plain", "--output")
+    assert answer.status == 1
+    lines = [line.partition(" ")[2] for line in answer.out.splitlines()]
+    assert "tester@here started it." in lines
+    assert any(line.startswith("Step install on a has failed: ") for line in lines), answer.out
+    assert "Step install: 1 of 2 have ended, 1 failed." in lines, answer.out
+    assert answer.out.splitlines()[-1].startswith("Run 1 of work has failed after "), answer.out
+    assert "install@a says: " in answer.out and "\x1b" not in answer.out
+    assert not set("✓✗○▶⊘") & set(answer.out), "no signs"
+    assert windlass("watch", "1", "--plain", "--json").status == 2
+
+
 # ---------------------------------------------------------------- parameters, limits, plans
 
 
