@@ -6,6 +6,7 @@ What is certain and what is not are told apart; nothing is guessed.
 from __future__ import annotations
 
 from core.batch.needs import effective_needs
+from core.engine.causes import causes
 from core.engine.snapshot import Snapshot
 from core.model.states import FAILING, Phase, Purpose, RunState, TaskState, UndoState
 from core.model.views import AttemptInfo, Explanation, RunInfo, StepInfo, TaskInfo
@@ -20,13 +21,17 @@ def explain(
     attempts: list[AttemptInfo],
     seq: int,
 ) -> Explanation:
-    """Explains one task. `needed` holds the tasks of needed steps on the same server, by step."""
+    """Explains one task. `needed` holds the tasks of needed steps on the same server, by step; also of those that
+    these need.
+    """
     sentences: list[str] = []
     match task.state:
         case TaskState.WAITING:
             sentences += _open_needs(run, snapshot, task, steps, needed)
+            sentences += causes(effective_needs(snapshot.loaded.batch), task, steps, needed)
         case TaskState.BLOCKED:
             sentences.append(f"{task.step} is blocked on {task.server}: {task.why}")
+            sentences += causes(effective_needs(snapshot.loaded.batch), task, steps, needed)
         case TaskState.RUNNING if run.interrupted:
             sentences.append(
                 f"attempt {task.attempt} of {task.attempts} was under way when its engine ended: "

@@ -268,11 +268,20 @@ class ReadingEngine:
         if stored is None:
             raise InputError(f"run {run} has no snapshot")
         snapshot = Snapshot.from_document(stored.batch_text, stored.file, stored.document)
+        needs = effective_needs(snapshot.loaded.batch)
         needed: dict[str, TaskInfo] = {}
-        for need in effective_needs(snapshot.loaded.batch)[task.step]:
-            other = await self._reader.task(run, TaskKey(need.step, task.server))
+        behind, waiting = {task.step}, [need.step for need in needs[task.step]]
+        if found.state not in (TaskState.WAITING, TaskState.BLOCKED):
+            waiting = []
+        while waiting:
+            step = waiting.pop()
+            if step in behind:
+                continue
+            behind.add(step)
+            other = await self._reader.task(run, TaskKey(step, task.server))
             if other is not None:
-                needed[need.step] = other
+                needed[step] = other
+            waiting += [need.step for need in needs[step]]
         steps = {step.name: step for step in await self._reader.steps(run)}
         attempts = list(await self._reader.attempts(run, task))
         return explain(info, snapshot, found, steps, needed, attempts, await self._reader.last_seq())

@@ -545,6 +545,7 @@ async def test_explanations_name_what_a_task_waits_for(lab: Lab) -> None:
         waiting = await engine.explain(1, TaskKey("two", "b"))
         assert waiting.sentences == (
             "two waits for one on all servers: 1 of 2 have not ended, 1 of them in doubt",
+            "one ends when its task in doubt is decided",
         )
         doubt = await engine.explain(1, TaskKey("one", "a"))
         assert doubt.unknown and "run attempt 1" in doubt.unknown[0]
