@@ -28,6 +28,7 @@ from tui.screens.dashboard import Dashboard
 from tui.screens.engine_log import EngineLogScreen
 from tui.screens.events import EventsScreen
 from tui.screens.help import HelpSheet
+from tui.screens.output import OutputScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.servers import ServersScreen
@@ -354,3 +355,42 @@ def test_an_event_of_a_later_version_is_a_line_as_well() -> None:
 
     for type_, data in (("moon.rose", {}), (RUN_STATE, {"to": "sleeping"}), ("task.state", {"to": 7})):
         assert said(Event(1, type_, 1, "a", "b", None, "engine", NOW, data))
+
+
+# ---------------------------------------------------------------- output
+
+
+async def test_output_is_searched_saved_and_shown_with_and_without_times(
+    make_app: MakeApp, workspace: Path
+) -> None:
+    app = make_app(in_folder(workspace))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "j", "enter", "o")
+        screen = app.screen
+        assert isinstance(screen, OutputScreen)
+        lines = [screen.pane.output_lines[at].text for at in range(len(screen.pane.output_lines))]
+        word = lines[-1].split()[-1]
+        first = next(at for at, line in enumerate(lines) if word.lower() in line.lower())
+        await press(pilot, "n")
+        assert "nothing is looked for" in notices(app)[-1]
+        await press(pilot, "slash", *word, "enter")
+        assert screen.pane._found_at >= first and not screen.pane.follow
+        found = screen.pane._found_at
+        await press(pilot, "n", "N")
+        assert screen.pane._found_at == found
+        assert screen.pane.count_found() == sum(word.lower() in line.lower() for line in lines)
+        await press(pilot, "slash", *"nowhere-at-all", "enter")
+        assert "no line that is kept here" in notices(app)[-1]
+        await press(pilot, "escape")
+        assert isinstance(app.screen, OutputScreen)
+        shown = screen.pane.shows_times
+        await press(pilot, "t")
+        assert screen.pane.shows_times is not shown
+        await press(pilot, "s")
+        await until(pilot, lambda: any("saved in" in told for told in notices(app)))
+        (saved,) = (workspace / ".windlass" / "saved").iterdir()
+        text = saved.read_text()
+        assert lines[-1] in text and saved.stat().st_mode & 0o777 == 0o600
+        assert "\x1b" not in text
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen)

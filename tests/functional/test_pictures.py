@@ -121,6 +121,7 @@ PICTURES = (
     Picture("decide_reason", lab.lab, ("enter", "d", "j", "enter")),
     Picture("decide_failed", failed_lab, ("enter", "d")),
     Picture("output", lab.lab, ("j", "enter", "o")),
+    Picture("output_find", lab.lab, ("j", "enter", "o", "slash", "c", "o", "m", "p", "enter")),
     Picture("servers", lab.lab, ("i", "G")),
     Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
     Picture("servers_trust", lab.lab, ("i", "G", "T")),

@@ -1,14 +1,21 @@
-"""The output of one task on the whole screen: more of it than the run screen keeps, and where to get all of it."""
+"""The output of one task on the whole screen: found in, saved, with or without times; and where to get all of it."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.widgets import Input
 
+from core.files import private_folder, write_atomically
 from core.model.ids import TaskKey
+from core.workspace.folder import Workspace
 from themes.signs import TASK_SIGNS
+from tui import words
 from tui.bridge import Changes
 from tui.look import look
 from tui.screens.base import Live
@@ -19,23 +26,38 @@ from tui.widgets.output import OutputPane
 
 MAX_LINES = 50_000
 TAIL_BYTES = 4 * 1024 * 1024
+SAVED = "saved"
+"""The folder below the workspace's state in which texts are saved."""
 
 
 class OutputScreen(Live[None]):
-    """Follows the task's output; scrolling back holds it still."""
+    """Follows the task's output; scrolling back and finding hold it still."""
 
-    FOOTER = ("follow", "copy", "back")
+    FOOTER = ("follow", "find", "next(1)", "times", "save", "copy", "back")
     BINDINGS = [
         Binding(
             "f", "follow", "follow", id="out.follow", tooltip="Keep the newest line in view, or hold still"
         ),
         Binding(
+            "slash", "find", "find", id="out.find", tooltip="Find a text, from here on and round the end"
+        ),
+        Binding("n", "next(1)", "next", id="out.next", tooltip="The next line that has it"),
+        Binding("N", "next(-1)", "previous", id="out.previous", tooltip="The line before that has it"),
+        Binding("t", "times", "times", id="out.times", tooltip="The time of day before each line, or not"),
+        Binding("s", "save", "save", id="out.save", tooltip="Save the lines that are kept here in a file"),
+        Binding(
             "y", "copy", "copy command", id="out.copy", tooltip="Copy the command that prints this output"
         ),
-        Binding("escape,q,o", "back", "back", id="out.back", tooltip="Back to the run"),
+        Binding(
+            "escape,q,o", "back", "back", id="out.back", tooltip="Back to the run; a search is ended first"
+        ),
     ]
     DEFAULT_CSS = """
-    OutputScreen { #output { height: 1fr; } }
+    OutputScreen {
+        #output { height: 1fr; }
+        #find { display: none; border: none; height: 1; padding: 0 1; background: $surface; }
+        #find.-open { display: block; }
+    }
     """
 
     def __init__(self, session: Session, run: int, task: TaskKey) -> None:
@@ -47,11 +69,17 @@ class OutputScreen(Live[None]):
     def body(self) -> ComposeResult:
         yield SpanLine(id="state")
         yield OutputPane(max_lines=MAX_LINES, id="output")
+        yield Input(placeholder="a text to find; enter goes to the next line that has it", id="find")
 
     @property
     def pane(self) -> OutputPane:
         """The output."""
         return self.query_one("#output", OutputPane)
+
+    @property
+    def field(self) -> Input:
+        """What is looked for."""
+        return self.query_one("#find", Input)
 
     def crumbs(self) -> Sequence[str]:
         return ("runs", str(self.number), str(self.key), "output")
@@ -70,8 +98,17 @@ class OutputScreen(Live[None]):
         self.query_one("#state", SpanLine).show([style.signed(sign), (f"  {told}", "muted")])
         await self._tail.show(self.number, task)
 
+    # ------------------------------------------------------------ keys
+
     def label(self, action: str) -> str:
-        return ("hold" if self.pane.follow else "follow") if action == "follow" else ""
+        if action == "follow":
+            return "hold" if self.pane.follow else "follow"
+        return "no times" if action == "times" and self.pane.shows_times else ""
+
+    def reason(self, action: str) -> str:
+        if action.startswith("next") and not self.field.value:
+            return "nothing is looked for: / does"
+        return "there is nothing to save" if action == "save" and not len(self.pane.output_lines) else ""
 
     def on_output_pane_follows(self) -> None:
         self.refresh_keys()
@@ -80,8 +117,68 @@ class OutputScreen(Live[None]):
         self.pane.set_follow(not self.pane.follow)
         self.refresh_keys()
 
+    def action_find(self) -> None:
+        self.field.add_class("-open")
+        self.field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.pane.find(event.value)
+
+    def on_input_submitted(self) -> None:
+        self.pane.focus()
+        self._go_on(1)
+
+    def action_next(self, by: int) -> None:
+        if self.allowed("next"):
+            self._go_on(by)
+
+    def _go_on(self, by: int) -> None:
+        text = self.field.value
+        if text and not self.pane.find(text, backwards=by < 0, again=True):
+            self.say(f"no line that is kept here has {text!r}")
+        self.refresh_keys()
+
+    def action_times(self) -> None:
+        self.pane.set_times(not self.pane.shows_times)
+        self.refresh_keys()
+
+    def action_save(self) -> None:
+        if self.allowed("save"):
+            self.undertake(self._save, "save")
+
+    async def _save(self) -> None:
+        lines = self.pane.output_lines
+        kept = [lines[at] for at in range(len(lines))]
+        text = "".join(
+            f"{words.clock(line.time, seconds=True) + ' ' if line.time and self.pane.shows_times else ''}"
+            f"{line.text if line.stream is not None else f'-- {line.text} --'}\n"
+            for line in kept
+        )
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(look(self).clock()))
+        name = f"run-{self.number}-{self.key.step}-{self.key.server}-{stamp}.txt"
+        try:
+            path = await asyncio.to_thread(self._write, name, text)
+        except OSError as error:
+            self.say(f"it could not be saved: {error.strerror or error}", bad=True)
+            return
+        more = "; the oldest were let go: y has the command for all" if lines.forgotten else ""
+        self.say(f"{words.plural(len(kept), 'line')} saved in {path}{more}")
+
+    def _write(self, name: str, text: str) -> Path:
+        workspace = self.session.workspace
+        state = Workspace.open(Path(workspace.path if workspace else ".")).state_dir
+        folder = private_folder(private_folder(state) / SAVED)
+        path = folder / name
+        write_atomically(path, text.encode("utf-8", "replace"))
+        return path
+
     def action_copy(self) -> None:
         self.copy(self.session.command("runs", "logs", str(self.number), str(self.key)))
 
     def action_back(self) -> None:
-        self.dismiss(None)
+        if self.field.has_class("-open"):
+            self.field.value = ""
+            self.field.remove_class("-open")
+            self.pane.focus()
+        else:
+            self.dismiss(None)

@@ -67,6 +67,10 @@ class OutputPane(ScrollView, can_focus=True):
         self._lines: OutputLines | None = None
         self._empty: Sequence[Spans] = ()
         self._shift = 0  # how many cells long lines are moved to the left
+        self._find = ""
+        self._found_at = -1  # the line that a search stands on
+        self.times: bool | None = None
+        """Whether lines begin with their time of day; None where the width decides."""
         self.follow = True
 
     @property
@@ -81,6 +85,7 @@ class OutputPane(ScrollView, can_focus=True):
         self._lines = None
         self._empty = tuple(empty)
         self._shift = 0
+        self._found_at = -1
         self._fit_size()
         self.scroll_to(y=0, animate=False)
         self.refresh()
@@ -99,7 +104,9 @@ class OutputPane(ScrollView, can_focus=True):
         self._fit_size()
         if self.follow:
             self._to_tail()
-        elif let_go:
+        if let_go and self._found_at >= 0:
+            self._found_at = max(-1, self._found_at - let_go)
+        if let_go and not self.follow:
             self.scroll_to(y=max(0, self.scroll_offset.y - let_go), animate=False)
         self.refresh()
 
@@ -108,6 +115,52 @@ class OutputPane(ScrollView, can_focus=True):
         self.follow = follow
         if follow:
             self._to_tail()
+
+    # ------------------------------------------------------------ finding
+
+    def find(self, text: str, *, backwards: bool = False, again: bool = False) -> bool:
+        """Goes to the next line that has a text in it (in either case), round the end; says whether there is one.
+
+        Begins with what is on the screen, or with `again` behind the line that was found last.
+        """
+        self._find = text.lower()
+        count = len(self.output_lines)
+        begin = self.scroll_offset.y
+        if again and self._found_at >= 0:
+            begin = self._found_at + (-1 if backwards else 1)
+        order = range(begin, begin - count, -1) if backwards else range(begin, begin + count)
+        for at in order:
+            if self._find and self._find in self.output_lines[at % count].text.lower():
+                self._found_at = at % count
+                self._show_line(self._found_at)
+                self.refresh()
+                return True
+        self._found_at = -1
+        self.refresh()
+        return False
+
+    def count_found(self) -> int:
+        """How many lines have the text that is looked for in them."""
+        if not self._find:
+            return 0
+        lines = self.output_lines
+        return sum(1 for at in range(len(lines)) if self._find in lines[at].text.lower())
+
+    def set_times(self, shown: bool) -> None:
+        """Shows the time of day before each line, or not."""
+        self.times = shown
+        self.refresh()
+
+    @property
+    def shows_times(self) -> bool:
+        """Whether lines begin with their time of day now."""
+        return self.scrollable_content_region.width >= TIME_MIN_WIDTH if self.times is None else self.times
+
+    def _show_line(self, at: int) -> None:
+        top, height = self.scroll_offset.y, max(1, self.size.height)
+        if not top <= at < top + height:
+            self.scroll_to(y=min(max(0, at - height // 3), self.max_scroll_y), animate=False)
+        self._by_person(False)
 
     # ------------------------------------------------------------ moving
 
@@ -169,14 +222,27 @@ class OutputPane(ScrollView, can_focus=True):
         style = look(self)
         glyphs = style.glyphs
         out: list[Span] = []
-        if width >= TIME_MIN_WIDTH:
+        if self.shows_times:
             out.append(((words.clock(line.time, seconds=True) if line.time else " " * 8) + " ", "muted"))
         if line.stream is None:
             out.append((f"{glyphs.rule * 2} {line.text} {glyphs.rule * 2}", "muted"))
             return fit(out, width, glyphs.ellipsis)
         out.append((glyphs.stderr + " ", "warning") if line.stream is Stream.STDERR else ("  ", ""))
-        out.append((line.text[self._shift :], ""))
+        out += self._marked(line.text[self._shift :])
         return fit(out, width, glyphs.ellipsis)
+
+    def _marked(self, text: str) -> list[Span]:
+        """A text with what is looked for in it drawn in bold, and in the colour of what is chosen."""
+        lowered = text.lower()
+        if not self._find or self._find not in lowered or len(lowered) != len(text):
+            return [(text, "")]
+        out: list[Span] = []
+        at = 0
+        while (found := lowered.find(self._find, at)) >= 0:
+            end = found + len(self._find)
+            out += [(text[at:found], ""), (text[found:end], "bold accent")]
+            at = end
+        return [*out, (text[at:], "")]
 
     def render_line(self, y: int) -> Strip:
         style = look(self)
@@ -185,7 +251,8 @@ class OutputPane(ScrollView, can_focus=True):
         at = y + self.scroll_offset.y
         if at < len(self.output_lines):
             spans = self._spans(self.output_lines[at], total)
-            return strip(spans, total, style.paint, base)
+            over = style.paint.ground("mark") if at == self._found_at else None
+            return strip(spans, total, style.paint, base, over)
         if not len(self.output_lines) and y < len(self._empty):
             return strip(
                 fit([(" ", ""), *self._empty[y]], total, style.glyphs.ellipsis), total, style.paint, base
