@@ -18,6 +18,11 @@ TABLE = {
         "cli.runs_diff:diff", "Show how a batch file differs from what a run was made from.", "Look"
     ),
     "wait": Lazy("cli.runs_read:wait", "Wait until a run ends; end with its status.", "Look"),
+    "report": Lazy(
+        "cli.runs_report:report",
+        "Write down what happened to a run: what is certain, what is in doubt, what to do.",
+        "Look",
+    ),
     "resume": Lazy("cli.runs_change:resume", "Carry on a paused or interrupted run.", "Act"),
     "retry": Lazy("cli.runs_change:retry", "Open failed tasks again and carry on.", "Act"),
     "decide": Lazy("cli.runs_change:decide", "Decide a task in doubt: retry, done, failed or skip.", "Act"),

@@ -10,12 +10,13 @@ from cli import doubts, jsonforms
 from cli.environments import PRODUCTION
 from cli.options import command
 from cli.planview import used_lines
-from cli.summary import can_undo, headline, next_steps, tail
+from cli.summary import can_undo, headline, next_steps
 from cli.terminal import Cell, ascii_only, clean, emit, note, out, paint, say, signed, table
 from cli.words import ago, counted, duration, short_path, stamp
 from core.errors import InputError
 from core.model.ids import TaskKey
 from core.model.states import Decision, TaskState, UndoState
+from core.report.gather import last_lines
 from themes.signs import TASK_SIGNS, UNDO_SIGNS
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ async def show_task(engine: Engine, run: RunInfo, key: TaskKey, *, as_json: bool
         headers = ("ATTEMPT", "WHAT", "BEGUN", "TOOK", "OUTCOME", "WHY", "EVIDENCE")
         for line in table(headers, [_attempt_row(found) for found in attempts], right=("ATTEMPT",)):
             out(line)
-    lines = await tail(engine, run.number, task, LAST_LINES)
+    lines = await last_lines(engine, run.number, task, LAST_LINES)
     if lines:
         out()
         for line in lines:

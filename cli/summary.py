@@ -12,9 +12,8 @@ from cli.choose import doubtful
 from cli.options import command
 from cli.terminal import clean, note, out, paint, say, signed
 from cli.words import counted, duration, plural
-from core.display import display_lines
-from core.errors import WindlassError
-from core.model.states import Asked, Purpose, RunState, TaskState, UndoState
+from core.model.states import Asked, RunState, TaskState, UndoState
+from core.report.gather import last_lines
 from themes.signs import TASK_SIGNS, UNDO_SIGNS, run_sign
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 FAILED_SHOWN = 5
 TAIL_LINES = 10
-TAIL_BYTES = 16 * 1024
 
 
 def headline(run: RunInfo, now: float) -> str:
@@ -77,22 +75,11 @@ async def tell_failures(engine: Engine, run: RunInfo, trouble: list[TaskInfo]) -
         tries = f"attempt {task.attempt} of {task.attempts}: " if task.attempts > 1 and task.attempt else ""
         say(f"{sign}  {clean(str(task.key))}  {tries}{clean(task.why)}".rstrip())
         if task.state is TaskState.FAILED:
-            for line in await tail(engine, run.number, task):
+            for line in await last_lines(engine, run.number, task, TAIL_LINES):
                 say(f"    {paint('|', 'muted', sys.stderr)} {line}")
     if len(trouble) > FAILED_SHOWN:
         rest = plural(len(trouble) - FAILED_SHOWN, "task")
         say(f"and {rest} more: {command('runs', 'show', str(run.number))}")
-
-
-async def tail(engine: Engine, number: int, task: TaskInfo, lines: int = TAIL_LINES) -> list[str]:
-    """The last lines that a task's newest attempt printed, cleaned."""
-    try:
-        page = await engine.output(number, task.key, tail_bytes=TAIL_BYTES)
-    except WindlassError:
-        return []
-    newest = [chunk for chunk in page.chunks if chunk.attempt == task.attempt] or list(page.chunks)
-    main = [chunk for chunk in newest if chunk.purpose is Purpose.RUN] or newest
-    return display_lines(b"".join(chunk.data for chunk in main))[-lines:]
 
 
 def can_undo(steps: Sequence[StepInfo]) -> bool:

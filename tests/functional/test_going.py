@@ -394,3 +394,13 @@ async def test_output_is_searched_saved_and_shown_with_and_without_times(
         assert "\x1b" not in text
         await press(pilot, "escape")
         assert isinstance(app.screen, RunScreen)
+
+
+async def test_a_report_of_the_run_is_written(make_app: MakeApp, workspace: Path) -> None:
+    app = make_app(in_folder(workspace))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "enter", "i")
+        await until(pilot, lambda: any("the report is in" in told for told in notices(app)))
+        (saved,) = (workspace / ".windlass" / "saved").iterdir()
+        assert saved.name.startswith("run-41-") and saved.suffix == ".md"
+        assert saved.read_text().startswith("# Run 41 of web") and saved.stat().st_mode & 0o777 == 0o600

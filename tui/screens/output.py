@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Input
 
-from core.files import private_folder, write_atomically
+from core.errors import WindlassError
 from core.model.ids import TaskKey
-from core.workspace.folder import Workspace
 from themes.signs import TASK_SIGNS
 from tui import words
 from tui.bridge import Changes
 from tui.look import look
+from tui.saving import save_text
 from tui.screens.base import Live
 from tui.session import Session
 from tui.tail import Tail
@@ -26,8 +25,6 @@ from tui.widgets.output import OutputPane
 
 MAX_LINES = 50_000
 TAIL_BYTES = 4 * 1024 * 1024
-SAVED = "saved"
-"""The folder below the workspace's state in which texts are saved."""
 
 
 class OutputScreen(Live[None]):
@@ -157,20 +154,13 @@ class OutputScreen(Live[None]):
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(look(self).clock()))
         name = f"run-{self.number}-{self.key.step}-{self.key.server}-{stamp}.txt"
         try:
-            path = await asyncio.to_thread(self._write, name, text)
-        except OSError as error:
-            self.say(f"it could not be saved: {error.strerror or error}", bad=True)
+            folder = self.session.workspace.path if self.session.workspace else "."
+            path = await asyncio.to_thread(save_text, folder, name, text)
+        except (OSError, WindlassError) as error:
+            self.say(f"it could not be saved: {error}", bad=True)
             return
         more = "; the oldest were let go: y has the command for all" if lines.forgotten else ""
         self.say(f"{words.plural(len(kept), 'line')} saved in {path}{more}")
-
-    def _write(self, name: str, text: str) -> Path:
-        workspace = self.session.workspace
-        state = Workspace.open(Path(workspace.path if workspace else ".")).state_dir
-        folder = private_folder(private_folder(state) / SAVED)
-        path = folder / name
-        write_atomically(path, text.encode("utf-8", "replace"))
-        return path
 
     def action_copy(self) -> None:
         self.copy(self.session.command("runs", "logs", str(self.number), str(self.key)))

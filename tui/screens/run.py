@@ -85,6 +85,13 @@ class RunScreen(Live[None]):
         Binding(
             "b", "ring", "bell", id="run.bell", tooltip="Ring when nothing executes this run any more, or not"
         ),
+        Binding(
+            "i",
+            "report",
+            "report",
+            id="run.report",
+            tooltip="Write down what happened to this run, in a file",
+        ),
         Binding("w", "who", "who", id="run.who", tooltip="Who is here, and who did what to this run"),
         Binding("escape,q", "back", "back", id="run.back", tooltip="Back; the run goes on"),
     ]
@@ -560,6 +567,20 @@ class RunScreen(Live[None]):
         else:
             ringing.add(self.number)
             self.say(f"the terminal rings when run {self.number} stands or has ended")
+
+    def action_report(self) -> None:
+        if self.run_info is not None:
+            self.undertake(self._report, "report")
+
+    async def _report(self) -> None:
+        from tui.reporting import write_report
+
+        try:
+            path = await write_report(self.session, self.number, look(self).clock())
+        except (WindlassError, OSError) as error:
+            self.say(f"the report could not be written: {error}", bad=True)
+            return
+        self.say(f"the report is in {path}")
 
     def action_who(self) -> None:
         if self.run_info is not None:

@@ -552,3 +552,19 @@ def test_a_closed_input_ends_like_ctrl_c(
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert windlass("run", "work").status == 130
     assert lab.memory.effects == []
+
+
+def test_a_report_on_stdout_and_in_a_file(windlass: Windlass, lab: Lab, tmp_path: Path) -> None:
+    lab.batch(BATCH)
+    answers(lab, install_at_a=Reply(answer=Ended(1), output=b"no space left\n"))
+    assert windlass("run", "work").status == 1
+    answer = windlass("runs", "report")
+    assert answer.status == 0 and answer.out.startswith("# Run 1 of work: failed\n")
+    file = tmp_path / "report.html"
+    assert windlass("runs", "report", "1", "--format", "html", "--out", str(file)).status == 0
+    assert file.read_text().startswith("<!doctype html>") and file.stat().st_mode & 0o777 == 0o600
+    refused = windlass("runs", "report", "--out", str(file))
+    assert refused.status == 2 and "--force" in refused.err
+    assert windlass("runs", "report", "--out", str(file), "--force").status == 0
+    assert file.read_text().startswith("# Run 1")
+    assert windlass("runs", "report", "9").status == 2
