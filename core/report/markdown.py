@@ -9,7 +9,8 @@ from core.display import display_line
 from core.report.gather import Report, Trouble
 from core.report.words import clock, counted, facts, last_words, title
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+_BEGINS_BLOCK = re.compile(r"^(\d*)([-+=.)])")
 
 
 def markdown(report: Report) -> str:
@@ -83,8 +84,9 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _text(text: str) -> str:
-    """Text that means nothing to Markdown: on one line, every special character escaped."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """Text that means nothing to Markdown: on one line, what is special escaped, and what could begin a block."""
+    escaped = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _BEGINS_BLOCK.sub(r"\1\\\2", escaped)
 
 
 def _fenced(lines: Sequence[str]) -> str:
