@@ -10,7 +10,7 @@ from core.report.gather import Report, Trouble
 from core.report.words import clock, counted, facts, last_words, title
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
-_BEGINS_BLOCK = re.compile(r"^(\d*)([-+=.)])")
+_BEGINS_LIST = re.compile(r"^(\d{0,9})(?=[.)](\s|$)|(?<!\d)[-+=])")
 
 
 def markdown(report: Report) -> str:
@@ -86,7 +86,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _text(text: str) -> str:
     """Text that means nothing to Markdown: on one line, what is special escaped, and what could begin a block."""
     escaped = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-    return _BEGINS_BLOCK.sub(r"\1\\\2", escaped)
+    return _BEGINS_LIST.sub(r"\1\\", escaped)
 
 
 def _fenced(lines: Sequence[str]) -> str:
