@@ -2,7 +2,9 @@
 
 A theme file has `name`, `title`, `dark` and a table `[colors]` with exactly the keys of `COLOR_KEYS`, each
 `#rrggbb`. Every role is legible: text and state colours reach a contrast of `MIN_CONTRAST` against the background,
-and of `MIN_CONTRAST_CHOSEN` on the chosen row. Nothing here imports Textual.
+and of `MIN_CONTRAST_CHOSEN` on the chosen row. With `ansi = true` the colours are the terminal's own, by their names
+(`ansi_red`, `ansi_default`), and how legible they are is up to the terminal. With `based_on` a file holds only what is
+other than in a theme of ours. Nothing here imports Textual.
 """
 
 from __future__ import annotations
@@ -40,19 +42,23 @@ MIN_CONTRAST = 4.5
 MIN_CONTRAST_CHOSEN = 3.0
 """On the chosen row bright colours may come nearer to the ground: a sign or a word always goes with them."""
 DEFAULT_THEME = "windlass-dark"
+SIXTEEN, MONOCHROME = "sixteen", "monochrome"
+"""What a terminal with sixteen colours gets, and one with none."""
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_ANSI = re.compile(r"ansi_(default|(bright_)?(black|red|green|yellow|blue|magenta|cyan|white))")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 
 @dataclass(frozen=True, slots=True)
 class ThemeData:
-    """One theme: colours by role, as `#rrggbb`."""
+    """One theme: colours by role, as `#rrggbb`, with `ansi` as names of the terminal's own."""
 
     name: str
     title: str
     dark: bool
     colors: Mapping[str, str]
+    ansi: bool = False
 
 
 def contrast(one: str, other: str) -> float:
@@ -69,8 +75,11 @@ def _luminance(color: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def parse_theme(text: str, file: str) -> ThemeData:
-    """Reads one theme. Raises InputError with every fault of it."""
+def parse_theme(text: str, file: str, ours: Mapping[str, ThemeData] | None = None) -> ThemeData:
+    """Reads one theme; `ours` are those that it may be based on, and whose names it may not have.
+
+    Raises InputError with every fault of it.
+    """
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -78,17 +87,42 @@ def parse_theme(text: str, file: str) -> ThemeData:
         line, column = (int(where[1]), int(where[2])) if where else (0, 0)
         fault = Fault(file, line, column, f"no valid TOML: {error}")
         raise InputError(f"the theme {file} cannot be read", faults=[fault]) from None
-    faults = [Fault(file, _line_of(text, key), 1, message) for key, message in _faults(data)]
+    found = _derive(data, ours) if ours is not None else []
+    found += _faults(data)
+    faults = [Fault(file, _line_of(text, key), 1, message) for key, message in found]
     if faults:
         raise InputError(f"the theme {file} has {len(faults)} fault(s)", faults=faults)
     colors = {key: data["colors"][key].lower() for key in COLOR_KEYS}
-    return ThemeData(name=data["name"], title=data["title"], dark=data["dark"], colors=colors)
+    return ThemeData(data["name"], data["title"], data["dark"], colors, data.get("ansi", False))
+
+
+def _derive(data: dict[str, Any], ours: Mapping[str, ThemeData]) -> list[tuple[str, str]]:
+    """Puts in what a theme takes from the one that it is based on; what is wrong with that."""
+    found: list[tuple[str, str]] = []
+    if isinstance(data.get("name"), str) and data["name"] in ours:
+        found.append(("name", f"'{data['name']}' is a theme of Windlass: take another name"))
+    if "based_on" not in data:
+        return found
+    base = ours.get(data["based_on"]) if isinstance(data["based_on"], str) else None
+    if base is None:
+        return [*found, ("based_on", f"'based_on' must be one of {', '.join(sorted(ours))}")]
+    del data["based_on"]
+    data.setdefault("title", data.get("name"))
+    data.setdefault("dark", base.dark)
+    data.setdefault("ansi", base.ansi)
+    given = data.setdefault("colors", {})
+    if isinstance(given, dict):
+        data["colors"] = {**base.colors, **given}
+    return found
 
 
 def _faults(data: dict[str, Any]) -> list[tuple[str, str]]:
     """Each fault as (the key it is about, what is wrong)."""
     found: list[tuple[str, str]] = []
-    found += [(key, f"unknown key '{key}'") for key in data if key not in {"name", "title", "dark", "colors"}]
+    known = {"name", "title", "dark", "ansi", "colors"}
+    found += [(key, f"unknown key '{key}'") for key in data if key not in known]
+    if not isinstance(data.get("ansi", False), bool):
+        found.append(("ansi", "'ansi' must be true or false"))
     name = data.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         found.append(("name", "'name' must be lower-case letters, digits and hyphens"))
@@ -100,13 +134,21 @@ def _faults(data: dict[str, Any]) -> list[tuple[str, str]]:
     if not isinstance(colors, dict):
         return [*found, ("colors", "the table [colors] is missing")]
     found += [(key, f"unknown colour '{key}'") for key in colors if key not in COLOR_KEYS]
+    ansi = data.get("ansi") is True
+    shape = _ANSI if ansi else _COLOR
     good: dict[str, str] = {}
     for key in COLOR_KEYS:
         value = colors.get(key)
-        if isinstance(value, str) and _COLOR.fullmatch(value):
+        if isinstance(value, str) and shape.fullmatch(value):
             good[key] = value
         else:
-            found.append((key, f"the colour '{key}' must be given as #rrggbb"))
+            how = "as ansi_red, ansi_bright_red, ... or ansi_default" if ansi else "as #rrggbb"
+            found.append((key, f"the colour '{key}' must be given {how}"))
+    return found if ansi else [*found, *_illegible(good)]
+
+
+def _illegible(good: Mapping[str, str]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     for role in TEXT_ROLES:
         for ground in ("background", "surface", "mark", "mark_blur"):
             if role in good and ground in good:

@@ -29,7 +29,8 @@ from core.engine.api import Engine
 from core.errors import InputError, WindlassError
 from core.model.states import RunState
 from core.model.views import RunInfo
-from themes.load import DEFAULT_THEME, ThemeData, load_themes
+from core.workspace.userfiles import config_folder
+from themes.load import ThemeData
 from themes.signs import ascii_only as terminal_is_ascii
 from themes.signs import run_sign
 from tui import words
@@ -46,6 +47,7 @@ from tui.screens.sheets import ConfirmSheet, DrainSheet, LeaveSheet
 from tui.screens.workspaces import WorkspacesSheet
 from tui.session import Session
 from tui.takeover import holder_of, take_over_from, what_follows
+from tui.taste import read_taste, remember
 from tui.title import KEEP, PUT_BACK, set_title
 from tui.workspaces import OpenWorkspace, WorkspaceRow
 
@@ -134,6 +136,7 @@ class WindlassApp(App[int]):
         ascii_only: bool | None = None,
         interval_s: float = INTERVAL_S,
         low_bandwidth: bool = False,
+        own_folder: Path | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
         plain = terminal_is_ascii() if ascii_only is None else ascii_only
@@ -142,6 +145,7 @@ class WindlassApp(App[int]):
         ScrollBar.renderer = PlainScrollBarRender
         if self.no_color or os.environ.get("TERM") == "dumb":
             self._filters = [each for each in self._filters if not isinstance(each, Monochrome)] + [NoColor()]
+        taste = read_taste(own_folder)
         if plain:
             self.animation_level = "none"
             self.use_command_palette = False  # it is drawn with symbols
@@ -157,16 +161,18 @@ class WindlassApp(App[int]):
         """What was entered in the command bar, newest last."""
         self.ringing: set[int] = set()
         """Runs whose end is rung for."""
-        self.low_bandwidth = low_bandwidth
+        self.low_bandwidth = low_bandwidth or taste.low_bandwidth
+        self._remembers = own_folder is not None
+        self._taste = taste
         self._interval_s = interval_s
         self._batch = batch
         self._started_notice = started_notice
         self._bridge = EventBridge(engine, self._deliver, interval_s=interval_s)
         self._draw_as_the_link_allows()
         self._leaving = False
-        for theme in load_themes():
+        for theme in taste.themes:
             self.register_theme(_textual_theme(theme))
-        self.theme = DEFAULT_THEME
+        self.theme = taste.first_theme(self.console.color_system, plain=self.no_color)
 
     # ------------------------------------------------------------ look
 
@@ -191,11 +197,29 @@ class WindlassApp(App[int]):
             for widget in screen.query("*"):
                 widget.refresh()
 
+    def _theme_chosen(self, theme: Theme) -> None:
+        self._remember(theme=theme.name)
+
+    def _remember(self, **chosen: str | bool) -> None:
+        """Keeps what was chosen for the next time."""
+        if not self._remembers:
+            return
+
+        async def keep() -> None:
+            try:
+                await asyncio.to_thread(lambda: remember(**chosen))
+            except InputError as error:
+                if isinstance(self.screen, Keyed):
+                    self.screen.say_error(error)
+
+        self.run_worker(keep(), group="remember")
+
     # ------------------------------------------------------------ life
 
     async def on_mount(self) -> None:
         self._repaint()
         self.theme_changed_signal.subscribe(self, self._repaint)
+        self.theme_changed_signal.subscribe(self, self._theme_chosen)
         dashboard = Dashboard(self.session)
         await self.push_screen(dashboard)
         self.run_worker(self._follow(), group="bridge", exclusive=True)
@@ -203,6 +227,9 @@ class WindlassApp(App[int]):
         self.set_interval(SETTINGS_S, self._look_at_settings)
         if self._started_notice:
             dashboard.say(self._started_notice)
+        if self._taste.faults:
+            told = "\n".join(str(fault) for fault in self._taste.faults[:4])
+            dashboard.say(f"left out of your own files:\n{told}", bad=True)
         if self._batch is not None:
             dashboard.open_start(self._batch)
 
@@ -332,6 +359,7 @@ class WindlassApp(App[int]):
     def action_low_bandwidth(self) -> None:
         """Draws less often, or as before."""
         self.low_bandwidth = not self.low_bandwidth
+        self._remember(low_bandwidth=self.low_bandwidth)
         self._draw_as_the_link_allows()
         if isinstance(self.screen, Keyed):
             told = (
@@ -523,6 +551,7 @@ def _textual_theme(theme: ThemeData) -> Theme:
     return Theme(
         name=theme.name,
         dark=theme.dark,
+        ansi=theme.ansi,
         primary=colors["primary"],
         secondary=colors["secondary"],
         accent=colors["accent"],
@@ -548,8 +577,29 @@ def _textual_theme(theme: ThemeData) -> Theme:
             "scrollbar-background-hover": colors["background"],
             "scrollbar-background-active": colors["background"],
             "scrollbar-corner-color": colors["background"],
+            **(_ansi_variables(theme) if theme.ansi else {}),
         },
     )
+
+
+def _ansi_variables(theme: ThemeData) -> dict[str, str]:
+    """What Textual's own styles want to know where the colours are the terminal's."""
+    colourless = theme.colors["mark"] == "ansi_default"
+    return {
+        "ansi-background": "ansi_default",
+        "ansi-foreground": "ansi_default",
+        "border-blurred": theme.colors["line"],
+        "block-cursor-foreground": "ansi_default" if colourless else "ansi_bright_white",
+        "block-cursor-background": theme.colors["mark"],
+        "block-cursor-text-style": "reverse" if colourless else "none",
+        "input-cursor-background": "ansi_default",
+        "input-cursor-foreground": "ansi_default",
+        "input-cursor-text-style": "reverse",
+        "input-selection-background": theme.colors["mark"],
+        "input-selection-foreground": "ansi_default" if colourless else "ansi_bright_white",
+        "screen-selection-background": theme.colors["mark"],
+        "screen-selection-foreground": "ansi_default" if colourless else "ansi_bright_white",
+    }
 
 
 @contextlib.asynccontextmanager
@@ -594,6 +644,7 @@ async def run_app(
         started_notice=started_notice,
         here=here,
         low_bandwidth=low_bandwidth,
+        own_folder=config_folder(),
         driver_class=SteadyDriver,
     )
     async with _signals(app):

@@ -20,6 +20,11 @@ Span = tuple[str, str]
 Spans = Sequence[Span]
 
 
+LOUD = frozenset({"error", "warning", "accent"})
+QUIET = frozenset({"muted", "faint", "line"})
+"""What is bold, and what is dim, where a theme has no colours."""
+
+
 class Paint:
     """Styles for roles, from the colours of one theme. Cheap to ask, rebuilt when the theme changes."""
 
@@ -33,18 +38,26 @@ class Paint:
         if style is None:
             bold = name.startswith("bold")
             dim_name = name.removeprefix("bold").strip()
-            style = Style(color=self.color(dim_name) if dim_name else None, bold=bold or None)
+            color = self.color(dim_name) if dim_name else None
+            dim = False
+            if color is not None and color.is_default:  # a theme without colours: by weight then
+                bold = bold or dim_name in LOUD
+                dim = not bold and dim_name in QUIET
+            style = Style(color=color, bold=bold or None, dim=dim or None)
             self._styles[name] = style
         return style
 
     def color(self, name: str) -> Color | None:
         """The colour of a theme variable; None where it is no plain colour."""
         value = self._variables.get(name, "")
+        if value.startswith("ansi_"):
+            return Color.parse(value.removeprefix("ansi_"))
         return Color.parse(value) if value.startswith("#") and len(value) == 7 else None
 
     def ground(self, name: str) -> Style:
         """A background block: the chosen row, or PRODUCTION."""
-        return Style(bgcolor=self.color(name))
+        color = self.color(name)
+        return Style(reverse=True) if color is not None and color.is_default else Style(bgcolor=color)
 
 
 def width_of(spans: Spans) -> int:

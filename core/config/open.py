@@ -15,15 +15,14 @@ from core.config.resolve import Resolver
 from core.config.settings import AppSettings, read_settings, settings_faults
 from core.errors import InputError
 from core.workspace.folder import Workspace
+from core.workspace.userfiles import config_folder
 
 USER_FILE = "config.yaml"
 
 
 def user_file() -> Path:
     """The user's own configuration file. It may not exist."""
-    import platformdirs
-
-    return platformdirs.user_config_path("windlass", appauthor=False) / USER_FILE
+    return config_folder() / USER_FILE
 
 
 def given_here(environment: str = "", settings: Sequence[str] = (), texts: Sequence[str] = ()) -> Given:

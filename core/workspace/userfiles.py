@@ -27,6 +27,13 @@ def user_folder() -> Path:
     return Path(platformdirs.user_data_dir("windlass", appauthor=False))
 
 
+def config_folder() -> Path:
+    """Where what the user writes for Windlass lies: the own configuration, themes, keys; it may not exist."""
+    import platformdirs
+
+    return platformdirs.user_config_path("windlass", appauthor=False)
+
+
 class UserFile:
     """One such file, by name. `what` says to people what it holds."""
 

@@ -16,6 +16,7 @@ from tests.functional import lab
 from tests.functional.conftest import MakeApp
 from tests.functional.scripted_engine import NOW, ScriptedEngine
 from tests.functional.steps import press, settle
+from themes.load import load_themes
 
 SIZES = ((80, 24), (120, 40))
 
@@ -104,6 +105,14 @@ PICTURES = (
     Picture("dashboard_light", lab.lab, theme="windlass-light"),
     Picture("dashboard_high_contrast", lab.lab, theme="high-contrast"),
     Picture("dashboard_interrupted", interrupted_lab),
+    *(
+        Picture(f"{name}_{theme.name}", lab.lab, keys, theme=theme.name)
+        for theme in load_themes()
+        for name, keys in (("themed_dashboard", ()), ("themed_run", ("enter",)))
+        if theme.name in ("colour-blind", "sixteen", "monochrome")
+    ),
+    Picture("run_light", lab.lab, ("enter",), theme="windlass-light"),
+    Picture("run_high_contrast", lab.lab, ("enter",), theme="high-contrast"),
     Picture("start", lab.lab, ("b", "j")),
     Picture("start_faults", lab.lab, ("b",)),
     Picture("start_held", lab.lab, ("b", "G")),

@@ -15,7 +15,14 @@ GOOD = resources.files("themes").joinpath("windlass-dark.toml").read_text(encodi
 def test_the_themes_that_ship() -> None:
     themes = load_themes()
     assert themes[0].name == DEFAULT_THEME
-    assert {theme.name for theme in themes} == {"windlass-dark", "windlass-light", "high-contrast"}
+    assert {theme.name for theme in themes} == {
+        "windlass-dark",
+        "windlass-light",
+        "high-contrast",
+        "colour-blind",
+        "sixteen",
+        "monochrome",
+    }
     strong = next(theme for theme in themes if theme.name == "high-contrast")
     for role in ("foreground", "muted", "accent", "success", "warning", "error"):
         assert contrast(strong.colors[role], strong.colors["background"]) >= 7

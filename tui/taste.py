@@ -1,0 +1,54 @@
+"""How a person wants the interface: the themes there are, and what was chosen last, kept in the user's own files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import Fault, InputError
+from core.workspace.userfiles import UserFile
+from themes.load import DEFAULT_THEME, MONOCHROME, SIXTEEN, ThemeData, load_themes
+from themes.user import user_themes
+
+THEMES = "themes"
+"""The folder of a user's own themes, below the configuration folder."""
+CHOSEN = UserFile("interface.json", "how the interface is to look")
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """`themes` are all that can be chosen, `faults` what is wrong with those that are left out."""
+
+    themes: Sequence[ThemeData]
+    faults: Sequence[Fault] = ()
+    theme: str = ""
+    low_bandwidth: bool = False
+
+    def first_theme(self, colours: str | None, *, plain: bool) -> str:
+        """The theme to begin with: the chosen one, else what a terminal can show (`colours` as rich calls it)."""
+        if self.theme in {theme.name for theme in self.themes}:
+            return self.theme
+        if plain:
+            return MONOCHROME
+        return SIXTEEN if colours == "standard" else DEFAULT_THEME
+
+
+def read_taste(folder: Path | None) -> Taste:
+    """The taste of the user whose configuration lies in `folder`; None for nobody's."""
+    ours = load_themes()
+    if folder is None:
+        return Taste(ours)
+    own, faults = user_themes(folder / THEMES, {theme.name: theme for theme in ours})
+    try:
+        chosen = CHOSEN.read()
+    except InputError as error:
+        return Taste([*ours, *own], [*faults, Fault(str(CHOSEN.path), 0, 0, error.message)])
+    theme, low = chosen.get("theme"), chosen.get("low_bandwidth")
+    return Taste([*ours, *own], faults, theme if isinstance(theme, str) else "", low is True)
+
+
+def remember(**chosen: str | bool) -> None:
+    """Keeps what was chosen. Blocks; raises InputError."""
+    with CHOSEN.changing() as data:
+        data.update(chosen)
