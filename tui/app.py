@@ -172,6 +172,8 @@ class WindlassApp(App[int]):
         self._leaving = False
         for theme in taste.themes:
             self.register_theme(_textual_theme(theme))
+        if taste.keys:
+            self.set_keymap(dict(taste.keys))
         self.theme = taste.first_theme(self.console.color_system, plain=self.no_color)
 
     # ------------------------------------------------------------ look

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import Fault, InputError
@@ -11,6 +11,8 @@ from core.workspace.userfiles import UserFile
 from themes.load import DEFAULT_THEME, MONOCHROME, SIXTEEN, ThemeData, load_themes
 from themes.user import user_themes
 
+KEYS = "keys.toml"
+"""A user's own keys, in the configuration folder."""
 THEMES = "themes"
 """The folder of a user's own themes, below the configuration folder."""
 CHOSEN = UserFile("interface.json", "how the interface is to look")
@@ -24,6 +26,7 @@ class Taste:
     faults: Sequence[Fault] = ()
     theme: str = ""
     low_bandwidth: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     def first_theme(self, colours: str | None, *, plain: bool) -> str:
         """The theme to begin with: the chosen one, else what a terminal can show (`colours` as rich calls it)."""
@@ -40,12 +43,19 @@ def read_taste(folder: Path | None) -> Taste:
     if folder is None:
         return Taste(ours)
     own, faults = user_themes(folder / THEMES, {theme.name: theme for theme in ours})
+    keys: Mapping[str, str] = {}
+    if (folder / KEYS).exists():
+        from tui.keymap import read_keys  # it imports every screen, which the first frame goes without
+
+        keys, wrong = read_keys(folder)
+        faults += wrong
     try:
         chosen = CHOSEN.read()
     except InputError as error:
-        return Taste([*ours, *own], [*faults, Fault(str(CHOSEN.path), 0, 0, error.message)])
+        faults.append(Fault(str(CHOSEN.path), 0, 0, error.message))
+        chosen = {}
     theme, low = chosen.get("theme"), chosen.get("low_bandwidth")
-    return Taste([*ours, *own], faults, theme if isinstance(theme, str) else "", low is True)
+    return Taste([*ours, *own], faults, theme if isinstance(theme, str) else "", low is True, keys)
 
 
 def remember(**chosen: str | bool) -> None:
