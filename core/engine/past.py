@@ -1,9 +1,8 @@
-"""A run as it stood: what a face reads of a run, told from its events up to one of them.
+"""A run as it stood: what a face reads of a run (`RunReader`), told from its events up to one of them.
 
-`RunReader` is what the faces need to show one run; an engine is one (the present), `Past` is another. Reading a past
-costs one pass over the run's events. Kept of each are 17 bytes (number, time, how much it matters); at most
-`CHECKPOINTS` states of the fold to go on from; `PAGES_KEPT` pages of events; the newest `OUTPUT_BYTES` of the output of
-`OUTPUTS_KEPT` tasks. So memory grows by 17 bytes an event, and with the tasks of the run.
+Reading a past costs one pass over the run's events. Kept of each are 17 bytes (number, time, how much it matters); and
+at most `CHECKPOINTS` states of the fold to go on from, `PAGES_KEPT` pages of events, and the newest `OUTPUT_BYTES` of
+the output of `OUTPUTS_KEPT` tasks. So memory grows by 17 bytes an event, and with the tasks of the run.
 
 Output is cut where its events say that it had come to. What no event and no row tells is not guessed.
 """
@@ -16,7 +15,6 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from core.engine.api import Engine
 from core.engine.recorder import last_line
@@ -49,60 +47,6 @@ LINES_READ = 24
 ACTS_LOOKED_AT = 2000
 
 NOT_KEPT = "the past is shown: why a task stands where it stands is told of the present only"
-
-
-class RunReader(Protocol):
-    """What can be read of a run. The methods are those of `Engine`."""
-
-    async def run(self, run: int) -> RunInfo:
-        """See Engine.run."""
-        ...
-
-    async def steps(self, run: int) -> Sequence[StepInfo]:
-        """See Engine.steps."""
-        ...
-
-    async def tasks(
-        self,
-        run: int,
-        *,
-        step: str = "",
-        states: Sequence[TaskState] = (),
-        after: int = -1,
-        limit: int = 1000,
-    ) -> Sequence[TaskInfo]:
-        """See Engine.tasks."""
-        ...
-
-    async def task(self, run: int, task: TaskKey) -> TaskInfo:
-        """See Engine.task."""
-        ...
-
-    async def attempts(self, run: int, task: TaskKey) -> Sequence[AttemptInfo]:
-        """See Engine.attempts."""
-        ...
-
-    async def output(
-        self,
-        run: int,
-        task: TaskKey,
-        *,
-        purpose: Purpose | None = None,
-        attempt: int | None = None,
-        stream: Stream | None = None,
-        tail_bytes: int | None = None,
-        after: int = 0,
-    ) -> OutputPage:
-        """See Engine.output."""
-        ...
-
-    async def acts(self, run: int, *, limit: int = 200) -> Sequence[Event]:
-        """See Engine.acts."""
-        ...
-
-    async def explain(self, run: int, task: TaskKey) -> Explanation:
-        """See Engine.explain."""
-        ...
 
 
 class Past:
@@ -177,14 +121,14 @@ class Past:
     def later(self, least: Moment, position: int | None = None) -> int | None:
         """The next position behind another (or where it stands) with an event that matters so much."""
         start = self.position if position is None else position
-        found = next((at for at in range(start, self.count) if self._moments[at] >= least), None)
-        return None if found is None else found + 1
+        found = [self._moments.find(moment, start) for moment in Moment if moment >= least]
+        return min((at + 1 for at in found if at >= 0), default=None)
 
     def earlier(self, least: Moment, position: int | None = None) -> int | None:
         """The position before another (or where it stands) with an event that matters so much."""
-        start = self.position if position is None else position
-        found = next((at for at in range(start - 2, -1, -1) if self._moments[at] >= least), None)
-        return None if found is None else found + 1
+        end = max(0, (self.position if position is None else position) - 1)
+        found = [self._moments.rfind(moment, 0, end) for moment in Moment if moment >= least]
+        return max((at + 1 for at in found if at >= 0), default=None)
 
     async def go(self, position: int) -> None:
         """Stands after the event at a position, cut to those there are. Raises what the engine raises."""

@@ -126,6 +126,15 @@ class ScriptedEngine:
             self._events.append(event)
             self._news.notify_all()
 
+    def log(self, event: Event) -> None:
+        """Puts an event into the log, as one of before anybody looked."""
+        self._events.append(event)
+        self.info = dataclasses.replace(self.info, last_seq=event.seq)
+        if event.run in self.run_list:
+            self.run_list[event.run].info = dataclasses.replace(
+                self.run_list[event.run].info, last_seq=event.seq
+            )
+
     async def set_task(self, run: int, key: TaskKey, **changes: Any) -> None:
         """Changes a task and tells it."""
         stored = self.run_list[run]
@@ -253,7 +262,8 @@ class ScriptedEngine:
     async def events(
         self, after: int, *, run: int | None = None, limit: int = 1000, incarnation: str = ""
     ) -> Sequence[Event]:
-        return [event for event in self._events if event.seq > after][:limit]
+        found = [event for event in self._events if event.seq > after and run in (None, event.run)]
+        return found[:limit]
 
     async def follow(
         self, after: int, *, run: int | None = None, incarnation: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.functional import lab
+from tests.functional import history, lab
 from tests.functional.conftest import MakeApp
 from tests.functional.scripted_engine import ScriptedEngine
 from tests.functional.steps import press, settle
@@ -69,6 +69,10 @@ PICTURES = (
     Picture("run_interrupted", interrupted_lab, ("enter",)),
     Picture("run_cancel", lab.lab, ("j", "enter", "C")),
     Picture("run_roll_back", lab.lab, ("enter", "R")),
+    Picture("replay", history.told_lab, ("enter", "t", "left_curly_bracket", "left_curly_bracket")),
+    Picture("replay_start", history.told_lab, ("enter", "t", "home", "right", "right", "right")),
+    Picture("replay_ascii", history.told_lab, ("enter", "t", "left"), ascii_only=True),
+    Picture("replay_output", history.told_lab, ("enter", "t", "left", "o")),
     Picture("decide", lab.lab, ("enter", "d")),
     Picture("decide_reason", lab.lab, ("enter", "d", "j", "enter")),
     Picture("decide_failed", failed_lab, ("enter", "d")),
