@@ -48,11 +48,6 @@ WEBHOOK_GIVEN_UP = "webhook.given_up"
 WEBHOOK_REPLAY = "webhook.replay"
 WORKSPACE_ADOPTED = "workspace.adopted"
 
-SERVER_LOST = "its server is lost"
-"""What the `why` of a `task.phase` begins with while nothing is heard of a running task."""
-SERVER_BACK = "its server is back"
-"""That `why` when it is heard of again."""
-
 EMPTY: Mapping[str, Any] = {}
 
 

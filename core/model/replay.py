@@ -17,7 +17,7 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from core.model import events
+from core.model import events, notes
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import FAILING, Asked, Phase, Purpose, RunState, TaskState, UndoState
@@ -378,9 +378,9 @@ def _task_phase(held: Held, event: Event) -> Held:
             info=replace(was, phase=phase, why=why, attempt=event.attempt or was.attempt), open=False
         )
     if why:  # a note about its server: what the task does is what it did
-        if why == events.SERVER_BACK:
+        if why == notes.SERVER_BACK:
             return held._replace(info=replace(was, why=""))
-        return held._replace(info=replace(was, why=why)) if why.startswith(events.SERVER_LOST) else held
+        return held._replace(info=replace(was, why=why)) if why.startswith(notes.SERVER_LOST) else held
     new: dict[str, Any] = {"phase": phase}
     if phase is Phase.RUN:
         new["why"] = ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -32,6 +33,7 @@ from core.model.views import (
     RunInfo,
     ServerInfo,
     StepInfo,
+    StepNeed,
     TaskInfo,
     UsedValue,
     WorkspaceInfo,
@@ -208,6 +210,10 @@ class ScriptedEngine:
 
     async def steps(self, run: int) -> Sequence[StepInfo]:
         return self._stored(run).counted_steps()
+
+    async def step_needs(self, run: int) -> Sequence[StepNeed]:
+        names = [step.name for step in self._stored(run).steps]
+        return [StepNeed(step, before, True, True) for before, step in itertools.pairwise(names)]
 
     async def used_values(self, run: int) -> Sequence[UsedValue]:
         self._stored(run)

@@ -48,6 +48,19 @@ def interrupted_lab() -> ScriptedEngine:
     return engine
 
 
+def mixed_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine.run_list = {45: history.mixed_run()}
+    history.write(engine, 45)
+    return engine
+
+
+def live_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    history.write(engine, 44)
+    return engine
+
+
 PICTURES = (
     Picture("dashboard", lab.lab),
     Picture("dashboard_first_time", lab.fresh_lab),
@@ -73,6 +86,11 @@ PICTURES = (
     Picture("replay_start", history.told_lab, ("enter", "t", "home", "right", "right", "right")),
     Picture("replay_ascii", history.told_lab, ("enter", "t", "left"), ascii_only=True),
     Picture("replay_output", history.told_lab, ("enter", "t", "left", "o")),
+    Picture("timeline", mixed_lab, ("enter", "v")),
+    Picture("timeline_step", mixed_lab, ("enter", "v", "j", "enter", "s")),
+    Picture("timeline_servers", mixed_lab, ("enter", "v", "b")),
+    Picture("timeline_ascii", mixed_lab, ("enter", "v", "b", "s"), ascii_only=True),
+    Picture("timeline_live", live_lab, ("j", "enter", "v")),
     Picture("decide", lab.lab, ("enter", "d")),
     Picture("decide_reason", lab.lab, ("enter", "d", "j", "enter")),
     Picture("decide_failed", failed_lab, ("enter", "d")),

@@ -86,6 +86,13 @@ class RunScreen(Live[None]):
         Binding(
             "t", "replay", "replay", id="run.replay", tooltip="The run as it stood: step through its events"
         ),
+        Binding(
+            "v",
+            "timeline",
+            "timeline",
+            id="run.timeline",
+            tooltip="Who took how long, and what waited for what",
+        ),
         Binding("w", "who", "who", id="run.who", tooltip="Who is here, and who did what to this run"),
         Binding("escape,q", "back", "back", id="run.back", tooltip="Back; the run goes on"),
     ]
@@ -584,6 +591,11 @@ class RunScreen(Live[None]):
 
         if self.run_info is not None:
             self.app.push_screen(ReplayScreen(self))
+
+    def action_timeline(self) -> None:
+        from tui.screens.timeline import TimelineScreen
+
+        self.app.push_screen(TimelineScreen(self.session, self.number))
 
     def action_back(self) -> None:
         self.dismiss(None)
