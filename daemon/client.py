@@ -35,6 +35,7 @@ from core.model.views import (
     RunInfo,
     ServerInfo,
     StepInfo,
+    StepNeed,
     TaskInfo,
     UsedValue,
     WorkspaceInfo,
@@ -286,6 +287,10 @@ class EngineClient:
     async def steps(self, run: int) -> Sequence[StepInfo]:
         """See Engine.steps."""
         return await self._get(list[StepInfo], f"/runs/{run}/steps")
+
+    async def step_needs(self, run: int) -> Sequence[StepNeed]:
+        """See Engine.step_needs."""
+        return await self._get(list[StepNeed], f"/runs/{run}/needs")
 
     async def used_values(self, run: int) -> Sequence[UsedValue]:
         """See Engine.used_values."""

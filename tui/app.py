@@ -338,7 +338,7 @@ class WindlassApp(App[int]):
 
     def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
         """Opens a screen; a page that is opened anew is where going forward ends."""
-        if isinstance(screen, Page) and not (self.forward and self.forward[-1] == screen.line):
+        if isinstance(screen, Page) and not (self.forward and self.forward[-1] == screen.way_here):
             self.forward.clear()
         elif isinstance(screen, Page):
             self.forward.pop()

@@ -1,8 +1,8 @@
-"""Feeds an output pane from the engine: the tail of a task first, then what comes after it."""
+"""Feeds an output pane from the engine or the past: the tail of a task first, then what comes after it."""
 
 from __future__ import annotations
 
-from core.engine.api import Engine
+from core.engine.run_reader import RunReader
 from core.model.ids import TaskKey
 from core.model.states import TaskState
 from core.model.views import TaskInfo
@@ -17,8 +17,8 @@ MAX_PAGES_IN_ONE_GO = 32
 class Tail:
     """Which task a pane shows, and how far. Not for two callers at once: the screen that owns it is one."""
 
-    def __init__(self, engine: Engine, pane: OutputPane, *, tail_bytes: int = TAIL_BYTES) -> None:
-        self._engine = engine
+    def __init__(self, source: RunReader, pane: OutputPane, *, tail_bytes: int = TAIL_BYTES) -> None:
+        self._source = source
         self._pane = pane
         self._tail_bytes = tail_bytes
         self._shown: tuple[int, TaskKey] | None = None
@@ -27,19 +27,19 @@ class Tail:
     async def show(self, run: int, task: TaskInfo) -> None:
         """Shows a task's output, or what came since. Raises WindlassError."""
         if self._shown != (run, task.key):
-            page = await self._engine.output(run, task.key, tail_bytes=self._tail_bytes)
+            page = await self._source.output(run, task.key, tail_bytes=self._tail_bytes)
             self._shown = (run, task.key)
             self._pane.clear(why_empty(task))
             self._pane.set_follow(True)
         else:
-            page = await self._engine.output(run, task.key, after=self._cursor)
+            page = await self._source.output(run, task.key, after=self._cursor)
         self._pane.set_empty(why_empty(task))
         for _ in range(MAX_PAGES_IN_ONE_GO):
             self._pane.add(page.chunks, page.summaries)
             self._cursor = max(self._cursor, page.cursor)
             if not page.more or not page.chunks:
                 break
-            page = await self._engine.output(run, task.key, after=self._cursor)
+            page = await self._source.output(run, task.key, after=self._cursor)
 
 
 def why_empty(task: TaskInfo) -> list[Spans]:

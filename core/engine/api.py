@@ -36,6 +36,7 @@ from core.model.views import (
     RunInfo,
     ServerInfo,
     StepInfo,
+    StepNeed,
     TaskInfo,
     UsedValue,
     WorkspaceInfo,
@@ -240,6 +241,10 @@ class Engine(Protocol):
 
     async def steps(self, run: int) -> Sequence[StepInfo]:
         """The steps of a run in document order, with counts by state."""
+        ...
+
+    async def step_needs(self, run: int) -> Sequence[StepNeed]:
+        """What the steps of a run wait for, those that the batch's order implies included. Raises NotFound."""
         ...
 
     async def used_values(self, run: int) -> Sequence[UsedValue]:

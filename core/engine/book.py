@@ -92,12 +92,10 @@ class Book:
         columns: dict[str, Any] = {"state": to.value, "why": why}
         columns["ended"] = None if to.open else self.now()
         tx.run(self.number, **columns)
-        tx.event(
-            events.RUN_STATE,
-            run=self.number,
-            actor=actor,
-            data={"from": self.state.value, "to": to.value, "why": why},
-        )
+        told: dict[str, Any] = {"from": self.state.value, "to": to.value, "why": why}
+        if not to.open:
+            told["at"] = columns["ended"]
+        tx.event(events.RUN_STATE, run=self.number, actor=actor, data=told)
         self.state, self.why = to, why
         if not to.open:
             tx.release(self.number)
@@ -140,16 +138,16 @@ class Book:
         columns["state"] = to.value
         columns["phase"] = phase.value if phase else None
         columns["why"] = why
+        told: dict[str, Any] = {"from": record.state.value, "to": to.value}
         if to is TaskState.RUNNING and not record.started:
             record.started = True
-            columns["started"] = self.now()
+            columns["started"] = told["at"] = self.now()
             columns["ended"] = None
         elif to.ended:
-            columns["ended"] = self.now()
+            columns["ended"] = told["at"] = self.now()
         elif to is TaskState.WAITING:
             record.started = False
         tx.task(self.number, task, **columns)
-        told: dict[str, Any] = {"from": record.state.value, "to": to.value}
         if phase:
             told["phase"] = phase.value
         if why:

@@ -33,7 +33,7 @@ from core.engine.executor import (
 from core.engine.flight import Flight
 from core.engine.recorder import OutputRecorder
 from core.engine.result import Result, hinted, of_end, of_stop
-from core.model import events
+from core.model import events, notes
 from core.model.ids import AttemptRef
 from core.model.states import Asked, Phase, Purpose, TaskState
 from core.secrets.sealed import Sealed
@@ -246,7 +246,7 @@ class HandOver:
                 return doubt
             if not told:
                 told = True
-                self._tell(flight, f"its server is lost, the command goes on there; {doubt.evidence}")
+                self._tell(flight, f"{notes.SERVER_LOST}, the command goes on there; {doubt.evidence}")
             await asyncio.sleep(min(pause_s * self._random.uniform(0.5, 1.0), max(0.0, ends_at - clock())))
             pause_s = min(pause_s * 2, RECONNECT_MOST_S)
 
@@ -259,7 +259,7 @@ class HandOver:
         tx, why = Tx(), self.inputs.secrets.forms.redact_text(why)
         tx.task(self.book.number, flight.task, why=why)
         phase = Phase.RUN if self.book.tasks[flight.task].verify_exit is None else Phase.VERIFY
-        told = {"phase": phase.value, "why": why or "its server is back"}
+        told = {"phase": phase.value, "why": why or notes.SERVER_BACK}
         self.book.tell(tx, events.TASK_PHASE, flight.task, told)
         self.book.post(tx)
 

@@ -34,6 +34,7 @@ from core.model.views import (
     RunInfo,
     ServerInfo,
     StepInfo,
+    StepNeed,
     TaskInfo,
     UsedValue,
     WorkspaceInfo,
@@ -191,6 +192,25 @@ class ReadingEngine:
     async def steps(self, run: int) -> Sequence[StepInfo]:
         """See Engine.steps."""
         return await self._reader.steps(run)
+
+    async def step_needs(self, run: int) -> Sequence[StepNeed]:
+        """See Engine.step_needs."""
+        from core.batch.needs import effective_needs
+        from core.engine.snapshot import Snapshot
+
+        stored = await self._reader.snapshot((await self.run(run)).number)
+        if stored is None:
+            return ()
+
+        def read() -> list[StepNeed]:
+            snapshot = Snapshot.from_document(stored.batch_text, stored.file, stored.document)
+            return [
+                StepNeed(step, need.step, need.scope == "all", need.kind == "hard")
+                for step, needs in effective_needs(snapshot.loaded.batch).items()
+                for need in needs
+            ]
+
+        return await asyncio.to_thread(read)
 
     async def used_values(self, run: int) -> Sequence[UsedValue]:
         """See Engine.used_values."""

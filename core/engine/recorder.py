@@ -116,23 +116,22 @@ class OutputRecorder:
         """Posts what has gathered."""
         if self._pieces:
             tx = Tx()
-            last_line = self._move_to(tx)
-            if last_line is not None:
-                tx.task(self._run, self._task, last_line=last_line)
+            self._move_to(tx)
             self._post(tx)
         self._stop_timer()
 
-    def finish(self, tx: Tx) -> str | None:
-        """Puts what is left into the outcome's transaction; returns the last line, None where unchanged."""
+    def finish(self, tx: Tx) -> None:
+        """Puts what is left into the outcome's transaction."""
         self._release_all()
         self._stop_timer()
-        return self._move_to(tx) if self._pieces else None
+        if self._pieces:
+            self._move_to(tx)
 
     def _release_all(self) -> None:
         for stream in self._redactors:
             self._release(stream, self.offsets[stream])
 
-    def _move_to(self, tx: Tx) -> str | None:
+    def _move_to(self, tx: Tx) -> None:
         before = self._last_line
         for stream, (start, gathered) in self._pieces.items():
             data = bytes(gathered)
@@ -152,11 +151,10 @@ class OutputRecorder:
                     "end": start + len(data),
                 },
             )
-            self._last_line = _last_line(data) or self._last_line
+            self._last_line = last_line(data) or self._last_line
         self._pieces.clear()
-        if self._last_line == before:
-            return None
-        return self._last_line.decode("utf-8", "replace")
+        if self._last_line != before:
+            tx.task(self._run, self._task, last_line=self._last_line.decode("utf-8", "replace"))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -164,7 +162,7 @@ class OutputRecorder:
             self._timer = None
 
 
-def _last_line(data: bytes) -> bytes:
+def last_line(data: bytes) -> bytes:
     """The last line with something in it, cut to what a list shows."""
     text = data[-4 * LAST_LINE_BYTES :].rstrip()
     cut = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1

@@ -141,7 +141,13 @@ async def settle(run: Run, store: Store) -> None:
                 why="the engine ended while it waited; waiting changes nothing",
             )
             record.handed_over = False
-            book.move(tx, task, TaskState.WAITING, why="interrupted while waiting; it is probed again")
+            book.move(
+                tx,
+                task,
+                TaskState.WAITING,
+                why="interrupted while waiting; it is probed again",
+                data={"interrupted": True},
+            )
         else:
             tx.attempt_ended(
                 book.number,

@@ -218,15 +218,18 @@ class TaskRunner:
         """The transaction that says how an attempt ended, with the output that came before it."""
         task, record = flight.task, self._book.tasks[flight.task]
         tx = tx or Tx()
-        last_line = recorder.finish(tx)
-        columns: dict[str, Any] = {"exit_status": result.exit_status, "signal": result.signal}
-        if last_line is not None:
-            columns["last_line"] = last_line
+        recorder.finish(tx)
         self._hands.attempt_ended(tx, task, ref, result)
-        tx.task(self._book.number, task, evidence=result.evidence, **columns)
+        tx.task(
+            self._book.number,
+            task,
+            evidence=result.evidence,
+            exit_status=result.exit_status,
+            signal=result.signal,
+        )
         if result.ok and step.verify is not None:
             record.verify_exit = result.exit_status
-            self._book.phase(tx, task, Phase.VERIFY)
+            self._book.phase(tx, task, Phase.VERIFY, exit=result.exit_status, **_told_of(result))
         return tx
 
     async def _wait(
@@ -509,6 +512,7 @@ class TaskRunner:
             "state": "failed",
             "why": result.why,
             "exit": result.exit_status,
+            **_told_of(result),
         }
         self._book.tell(tx, events.TASK_ATTEMPT, task, told)
         tx.task(self._book.number, task, why=result.why, attempt=record.attempt)
@@ -548,10 +552,9 @@ class TaskRunner:
         columns: dict[str, Any] = {}
         if result is not None:
             exit_status = result.exit_status
-            if result.signal:
-                data["signal"] = result.signal
+            data.update(_told_of(result))
             if result.evidence:
-                data["evidence"] = columns["evidence"] = result.evidence
+                columns["evidence"] = result.evidence
         if exit_status is not None:
             data["exit"] = columns["exit_status"] = exit_status
         if step is not None and step.register_as is not None:
@@ -581,3 +584,9 @@ class TaskRunner:
             self._book.number, flight.task, step.register_as.name, value, step.register_as.sensitive
         )
         self._inputs.contexts.register(flight.server.name, step.register_as.name, value)
+
+
+def _told_of(result: Result) -> dict[str, str]:
+    """What the event that ends an attempt says beside its exit status."""
+    told = {"signal": result.signal, "evidence": result.evidence}
+    return {name: text for name, text in told.items() if text}

@@ -7,14 +7,14 @@ Types and their data (all keys optional for readers):
 | type | about | data |
 | --- | --- | --- |
 | run.created | run | number, batch, tasks, servers, parent |
-| run.state | run | from, to, why |
+| run.state | run | from, to, why, at: when it ended |
 | run.asked | run | asked, reason |
 | run.control | run | taken, before: who had it ("" nobody) |
 | run.secrets | run | changed: secrets that were written anew, or are others, than when it was made |
-| task.state | task | from, to, why, phase, exit, evidence, took_s, decision, may_have_run |
-| task.phase | task | phase, delay_s (back-off), why |
+| task.state | task | from, to, why, phase, exit, signal, evidence, decision, may_have_run, at: start or end |
+| task.phase | task | phase, delay_s (back-off), why; exit, signal, evidence: the attempt that is to be verified |
 | task.intent | task | digest, boot_id, purpose |
-| task.attempt | task | purpose, state, exit, why: an attempt ended and another may follow |
+| task.attempt | task | purpose, state, exit, signal, evidence, why: an attempt ended and another may follow |
 | task.output | task | purpose, stream, start, end: byte ranges of the raw remote stream |
 | task.undo | task | from, to, why, decision, reason |
 | server.note | server | what, message: connection trouble, back-off, pinned keys |

@@ -292,6 +292,18 @@ class StepInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class StepNeed:
+    """That the tasks of `step` wait for those of `needs`: for all of them where it is `everywhere`, else for the one on
+    the same server. A `hard` need blocks them when it fails.
+    """
+
+    step: str
+    needs: str
+    everywhere: bool
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TaskInfo:
     """One task of a run. `exit_status` and `signal` are of its newest attempt, None before one ended.
 

@@ -282,6 +282,8 @@ def _doubt_tasks(connection: sqlite3.Connection, log: _Log, run: int, how: str) 
             (to.value, keep_phase, why, run, index),
         )
         data = {"from": TaskState.RUNNING.value, "to": to.value, "why": why, "interrupted": True}
+        if keep_phase:
+            data["phase"] = keep_phase
         log.tell(events.TASK_STATE, data, run=run, step=step, server=server, attempt=attempt or None)
 
 

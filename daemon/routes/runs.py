@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from core.engine.api import RunRequest
 from core.model.ids import TaskKey
 from core.model.states import Decision, RunState
-from core.model.views import RunInfo, StepInfo, UsedValue
+from core.model.views import RunInfo, StepInfo, StepNeed, UsedValue
 from daemon.access import Action, Caller
 from daemon.codec import dump_json
 from daemon.context import JSON, WORKS, TheEngine, link_next, may
@@ -123,6 +123,12 @@ async def run(engine: TheEngine, caller: Reader, number: Number) -> RunInfo:
 async def used_values(engine: TheEngine, caller: Reader, number: Number) -> Sequence[UsedValue]:
     """The values of the configuration that a run was frozen with, each with where it was written."""
     return await engine.used_values(number)
+
+
+@router.get("/runs/{number}/needs")
+async def step_needs(engine: TheEngine, caller: Reader, number: Number) -> Sequence[StepNeed]:
+    """What the steps of a run wait for, those needs that the batch's order implies included."""
+    return await engine.step_needs(number)
 
 
 @router.get("/runs/{number}/steps")

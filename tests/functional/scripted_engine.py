@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -32,6 +33,7 @@ from core.model.views import (
     RunInfo,
     ServerInfo,
     StepInfo,
+    StepNeed,
     TaskInfo,
     UsedValue,
     WorkspaceInfo,
@@ -126,6 +128,15 @@ class ScriptedEngine:
             self._events.append(event)
             self._news.notify_all()
 
+    def log(self, event: Event) -> None:
+        """Puts an event into the log, as one of before anybody looked."""
+        self._events.append(event)
+        self.info = dataclasses.replace(self.info, last_seq=event.seq)
+        if event.run in self.run_list:
+            self.run_list[event.run].info = dataclasses.replace(
+                self.run_list[event.run].info, last_seq=event.seq
+            )
+
     async def set_task(self, run: int, key: TaskKey, **changes: Any) -> None:
         """Changes a task and tells it."""
         stored = self.run_list[run]
@@ -200,6 +211,10 @@ class ScriptedEngine:
     async def steps(self, run: int) -> Sequence[StepInfo]:
         return self._stored(run).counted_steps()
 
+    async def step_needs(self, run: int) -> Sequence[StepNeed]:
+        names = [step.name for step in self._stored(run).steps]
+        return [StepNeed(step, before, True, True) for before, step in itertools.pairwise(names)]
+
     async def used_values(self, run: int) -> Sequence[UsedValue]:
         self._stored(run)
         return ()
@@ -253,7 +268,8 @@ class ScriptedEngine:
     async def events(
         self, after: int, *, run: int | None = None, limit: int = 1000, incarnation: str = ""
     ) -> Sequence[Event]:
-        return [event for event in self._events if event.seq > after][:limit]
+        found = [event for event in self._events if event.seq > after and run in (None, event.run)]
+        return found[:limit]
 
     async def follow(
         self, after: int, *, run: int | None = None, incarnation: str = ""

@@ -12,7 +12,7 @@ import pytest
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.views import Watcher
-from tests.functional import lab
+from tests.functional import history, lab
 from tests.functional.conftest import MakeApp
 from tests.functional.scripted_engine import NOW, ScriptedEngine
 from tests.functional.steps import press, settle
@@ -97,6 +97,19 @@ def told_lab() -> ScriptedEngine:
     return engine
 
 
+def mixed_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine.run_list = {45: history.mixed_run()}
+    history.write(engine, 45)
+    return engine
+
+
+def live_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    history.write(engine, 44)
+    return engine
+
+
 PICTURES = (
     Picture("dashboard", lab.lab),
     Picture("dashboard_first_time", lab.fresh_lab),
@@ -126,6 +139,15 @@ PICTURES = (
     Picture("run_interrupted", interrupted_lab, ("enter",)),
     Picture("run_cancel", lab.lab, ("j", "enter", "C")),
     Picture("run_roll_back", lab.lab, ("enter", "R")),
+    Picture("replay", history.told_lab, ("enter", "t", "left_curly_bracket", "left_curly_bracket")),
+    Picture("replay_start", history.told_lab, ("enter", "t", "home", "right", "right", "right")),
+    Picture("replay_ascii", history.told_lab, ("enter", "t", "left"), ascii_only=True),
+    Picture("replay_output", history.told_lab, ("enter", "t", "left", "o")),
+    Picture("timeline", mixed_lab, ("enter", "v")),
+    Picture("timeline_step", mixed_lab, ("enter", "v", "j", "enter", "s")),
+    Picture("timeline_servers", mixed_lab, ("enter", "v", "b")),
+    Picture("timeline_ascii", mixed_lab, ("enter", "v", "b", "s"), ascii_only=True),
+    Picture("timeline_live", live_lab, ("j", "enter", "v")),
     Picture("decide", lab.lab, ("enter", "d")),
     Picture("decide_reason", lab.lab, ("enter", "d", "j", "enter")),
     Picture("decide_failed", failed_lab, ("enter", "d")),

@@ -51,6 +51,12 @@ KEY_NAMES = {
     "@": "space",  # how terminals tell ctrl+space
     "pagedown": "pgdn",
     "pageup": "pgup",
+    "plus": "+",
+    "minus": "-",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
 }
 
 
@@ -305,7 +311,7 @@ class Page(Keyed[Result], Generic[Result]):
         yield from ()
 
     @property
-    def line(self) -> str:
+    def way_here(self) -> str:
         """What leads here in the command bar; "" where nothing does."""
         return ""
 
@@ -317,7 +323,7 @@ class Page(Keyed[Result], Generic[Result]):
         """Goes back to the page before; going forward leads here again."""
         came_back = getattr(self.app, "came_back", None)
         if came_back is not None:
-            came_back(self.line)
+            came_back(self.way_here)
         self.dismiss(None)
 
     def crumbs(self) -> Sequence[str]:
@@ -349,6 +355,10 @@ class Page(Keyed[Result], Generic[Result]):
         """Once a second: clocks and durations."""
         self.refresh_top()
 
+    def standing(self) -> Span:
+        """What the top line says of the picture: that it is live."""
+        return ("live  ", "success")
+
     def refresh_top(self) -> None:
         """Draws the top line again; nothing on a screen that is not made yet, or is on its way out."""
         if not self.query("#top"):
@@ -370,7 +380,7 @@ class Page(Keyed[Result], Generic[Result]):
         else:
             if workspace is not None and workspace.read_only:
                 right.append(("READ-ONLY  ", "bold warning"))
-            right.append(("live  ", "success"))
+            right.append(self.standing())
         if self.session.others:
             names = style.text(", ".join(self.session.others), max_chars=40)
             right.insert(0, (f"also here: {names}  ", "muted"))

@@ -91,7 +91,7 @@ class BatchesScreen(Live[None]):
         return ("batches",)
 
     @property
-    def line(self) -> str:
+    def way_here(self) -> str:
         return f"batches {self._find}".rstrip()
 
     def on_mount(self) -> None:

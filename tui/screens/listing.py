@@ -107,7 +107,7 @@ class Listing(Live[None], Generic[Item]):
         return (self.WHAT,)
 
     @property
-    def line(self) -> str:
+    def way_here(self) -> str:
         return f"{self.LINE or self.WHAT} {self.find}".rstrip()
 
     def on_mount(self) -> None:

@@ -10,10 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Input
 
+from core.engine.run_reader import RunReader
 from core.errors import WindlassError
 from core.model.ids import TaskKey
 from themes.signs import TASK_SIGNS
-from tui import words
+from tui import replay_text, words
 from tui.bridge import Changes
 from tui.look import look
 from tui.saving import save_text
@@ -57,8 +58,10 @@ class OutputScreen(Live[None]):
     }
     """
 
-    def __init__(self, session: Session, run: int, task: TaskKey) -> None:
+    def __init__(self, session: Session, run: int, task: TaskKey, source: RunReader | None = None) -> None:
+        """`source` is what is read where that is not the engine: the past, which stands still meanwhile."""
         super().__init__(session)
+        self.source: RunReader = source or session.engine
         self.number = run
         self.key = task
         self._tail: Tail | None = None
@@ -82,17 +85,18 @@ class OutputScreen(Live[None]):
         return ("runs", str(self.number), str(self.key), "output")
 
     def on_mount(self) -> None:
-        self._tail = Tail(self.session.engine, self.pane, tail_bytes=TAIL_BYTES)
+        self._tail = Tail(self.source, self.pane, tail_bytes=TAIL_BYTES)
         self.pane.focus()
 
     async def reload(self, changes: Changes) -> None:
         if not changes.touches(self.number) or self._tail is None:
             return
-        task = await self.session.engine.task(self.number, self.key)
+        task = await self.source.task(self.number, self.key)
         style = look(self)
         sign = TASK_SIGNS[task.state]
         told = style.text(task.why)
-        self.query_one("#state", SpanLine).show([style.signed(sign), (f"  {told}", "muted")])
+        past = [] if self.source is self.session.engine else [*replay_text.sign(style), ("  ", "")]
+        self.query_one("#state", SpanLine).show([*past, style.signed(sign), (f"  {told}", "muted")])
         await self._tail.show(self.number, task)
 
     # ------------------------------------------------------------ keys

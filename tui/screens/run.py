@@ -15,6 +15,7 @@ from textual.binding import Binding
 from textual.containers import Container, Vertical
 from textual.widgets import Static
 
+from core.engine.run_reader import RunReader
 from core.errors import WindlassError
 from core.model.ids import TaskKey
 from core.model.states import FAILING, RunState, TaskState, UndoState
@@ -23,7 +24,7 @@ from tui import actions, rows, run_text, words
 from tui.bridge import EVERYTHING, Changes
 from tui.doubts import is_doubtful
 from tui.following import step_to_watch, task_to_watch
-from tui.look import look
+from tui.look import Look, look
 from tui.paint import Span, Spans
 from tui.screens.base import Live
 from tui.screens.decide import DecideScreen
@@ -92,6 +93,16 @@ class RunScreen(Live[None]):
             id="run.report",
             tooltip="Write down what happened to this run, in a file",
         ),
+        Binding(
+            "t", "replay", "replay", id="run.replay", tooltip="The run as it stood: step through its events"
+        ),
+        Binding(
+            "v",
+            "timeline",
+            "timeline",
+            id="run.timeline",
+            tooltip="Who took how long, and what waited for what",
+        ),
         Binding("w", "who", "who", id="run.who", tooltip="Who is here, and who did what to this run"),
         Binding("escape,q", "back", "back", id="run.back", tooltip="Back; the run goes on"),
     ]
@@ -147,7 +158,7 @@ class RunScreen(Live[None]):
                         Column("took", 6, right=True, min_table=42),
                     ),
                     key=lambda step: step.name,
-                    cells=lambda step: rows.step_row(step, look(self), rolling_back=self._rolling_back),
+                    cells=lambda step: rows.step_row(step, self.look_here, rolling_back=self._rolling_back),
                     header=False,
                     id="steps",
                 )
@@ -165,10 +176,36 @@ class RunScreen(Live[None]):
                             Column("last line"),
                         ),
                         key=lambda task: task.server,
-                        cells=lambda task: rows.task_row(task, look(self), rolling_back=self._rolling_back),
+                        cells=lambda task: rows.task_row(
+                            task, self.look_here, rolling_back=self._rolling_back
+                        ),
                         id="tasks",
                     )
                 yield OutputPane(id="output")
+
+    # ------------------------------------------------------------ what it shows
+
+    @property
+    def source(self) -> RunReader:
+        """What the screen reads: the engine, or the past."""
+        return self.session.engine
+
+    @property
+    def look_here(self) -> Look:
+        """How things look, with the clock of what is shown."""
+        return look(self)
+
+    def state_line(self, run: RunInfo) -> tuple[Spans, Spans]:
+        """What stands below the progress."""
+        return run_text.state_line(run, self.look_here, self.session.actor)
+
+    def look_at(self, step: str, server: str) -> None:
+        """Chooses a step and a task of it, as a person does."""
+        self._following = False
+        self._step, self._server = step, server
+        if self._step_shown == step:
+            self.tasks.choose(server)
+        self._again()
 
     # ------------------------------------------------------------ parts
 
@@ -202,7 +239,7 @@ class RunScreen(Live[None]):
         return ("runs", name)
 
     def on_mount(self) -> None:
-        self._tail = Tail(self.session.engine, self.pane)
+        self._tail = Tail(self.source, self.pane)
         self.entitle("#steps", "Steps")
         self.entitle("#tasks-panel", "Tasks")
         self.entitle("#output", "Output")
@@ -214,11 +251,11 @@ class RunScreen(Live[None]):
         if not changes.touches(self.number) and self.run_info is not None:
             return
         async with self._reading:
-            engine = self.session.engine
+            source = self.source
             if self.session.workspace is None:
-                self.session.workspace = await engine.workspace()
-            self.run_info = await engine.run(self.number)
-            steps = await engine.steps(self.number)
+                self.session.workspace = await self.session.engine.workspace()
+            self.run_info = await source.run(self.number)
+            steps = await source.steps(self.number)
             if self._following:
                 self._step = step_to_watch(steps, self._step)
             self._step = self._step or (steps[0].name if steps else "")
@@ -231,13 +268,13 @@ class RunScreen(Live[None]):
         run = self.run_info
         if run is None:
             return
-        style = look(self)
+        style = self.look_here
         self._measure(run, style.clock())
         share = rows.share_done(run)
         self.query_one("#progress", ProgressLine).show(
             share, run_text.figures(run, style, self._pace), run_text.bar_role(run)
         )
-        self.query_one("#state", SpanLine).show(*run_text.state_line(run, style, self.session.actor))
+        self.query_one("#state", SpanLine).show(*self.state_line(run))
         self.refresh_top()
 
     def _measure(self, run: RunInfo, now: float) -> None:
@@ -249,7 +286,7 @@ class RunScreen(Live[None]):
 
     async def _read_tasks(self, changes: Changes) -> None:
         """The tasks of the chosen step: a few by name, a page whole, of many the rows on the screen."""
-        engine, step = self.session.engine, self._step
+        source, step = self.source, self._step
         if self._step_shown != step or not self.tasks.items:
             await self._read_all_tasks()
             return
@@ -260,7 +297,7 @@ class RunScreen(Live[None]):
         }
         if not changes.many and len(named) <= NAMED_TASKS:
             for server in sorted(named):
-                self.tasks.update_item(await engine.task(self.number, TaskKey(step, server)))
+                self.tasks.update_item(await source.task(self.number, TaskKey(step, server)))
             self._show_grid()
         elif len(self.tasks.items) <= PAGE:
             await self._read_all_tasks()
@@ -268,7 +305,7 @@ class RunScreen(Live[None]):
             first, last = self.tasks.visible_range()
             if last > first:
                 after = self.tasks.items[first].index - 1
-                for task in await engine.tasks(self.number, step=step, after=after, limit=last - first):
+                for task in await source.tasks(self.number, step=step, after=after, limit=last - first):
                     self.tasks.update_item(task)
             self._stale = True
             if time.monotonic() - self._full_read >= FULL_READ_EVERY_S:
@@ -277,11 +314,11 @@ class RunScreen(Live[None]):
             self._watch_task()
 
     async def _read_all_tasks(self) -> None:
-        engine, step = self.session.engine, self._step
+        source, step = self.source, self._step
         found: list[TaskInfo] = []
         after = -1
         while True:
-            page = await engine.tasks(self.number, step=step, after=after, limit=PAGE)
+            page = await source.tasks(self.number, step=step, after=after, limit=PAGE)
             found += page
             if len(page) < PAGE:
                 break
@@ -294,7 +331,7 @@ class RunScreen(Live[None]):
         self.tasks.set_items(found, cursor=keep if self._step_shown != step or self._following else None)
         self._step_shown = step
         self._remember_server()
-        style = look(self)
+        style = self.look_here
         title = style.own(f"{style.text(step)} · {words.plural(len(found), 'task')}")
         self.entitle("#tasks-panel", title)
         self._show_grid()
@@ -327,21 +364,21 @@ class RunScreen(Live[None]):
         await self._show_why(task)
 
     async def _show_why(self, task: TaskInfo) -> None:
-        told = await self.session.engine.explain(self.number, task.key)
+        told = await self.source.explain(self.number, task.key)
         narrow = self.has_class("-narrow")
         width = 1000 if narrow else self.query_one("#left").size.width - 2
-        lines = run_text.why_lines(told.sentences, look(self), width)
+        lines = run_text.why_lines(told.sentences, self.look_here, width)
         hint = run_text.trust_hint(task.why)
         if hint:
             lines.insert(0 if narrow else len(lines), hint)
         self.set_text("#why", lines)
         if self.run_info is not None:
             folder = self.session.workspace.path if self.session.workspace else ""
-            about = run_text.about_run(self.run_info, self.steps.chosen, folder, look(self), width)
+            about = run_text.about_run(self.run_info, self.steps.chosen, folder, self.look_here, width)
             self.set_text("#about", about)
 
     def _show_follow(self) -> None:
-        style = look(self)
+        style = self.look_here
         server = style.text(self.chosen.server) if self.chosen is not None else ""
         title = style.own(f"{server} · output") if server else "Output"
         self.entitle("#output", title, "tail" if self.pane.follow else "held: f follows")
@@ -530,7 +567,7 @@ class RunScreen(Live[None]):
 
     def action_output(self) -> None:
         if self.chosen is not None and self.allowed("output"):
-            self.app.push_screen(OutputScreen(self.session, self.number, self.chosen.key))
+            self.app.push_screen(OutputScreen(self.session, self.number, self.chosen.key, self.source))
 
     def action_follow(self) -> None:
         follow = not (self._following and self.pane.follow)
@@ -584,8 +621,19 @@ class RunScreen(Live[None]):
 
     def action_who(self) -> None:
         if self.run_info is not None:
-            self.app.push_screen(WhoSheet(self.session, self.run_info))
+            self.app.push_screen(WhoSheet(self.session, self.run_info, self.source))
+
+    def action_replay(self) -> None:
+        from tui.screens.replay import ReplayScreen
+
+        if self.run_info is not None:
+            self.app.push_screen(ReplayScreen(self))
+
+    def action_timeline(self) -> None:
+        from tui.screens.timeline import TimelineScreen
+
+        self.app.push_screen(TimelineScreen(self.session, self.number))
 
     @property
-    def line(self) -> str:
+    def way_here(self) -> str:
         return f"run {self.number}"

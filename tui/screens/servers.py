@@ -101,7 +101,7 @@ class ServersScreen(Live[None]):
         return ("servers",)
 
     @property
-    def line(self) -> str:
+    def way_here(self) -> str:
         return f"servers {self._find}".rstrip()
 
     def on_mount(self) -> None:

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from core.engine.run_reader import RunReader
 from core.errors import WindlassError
 from core.model.actors import place
 from core.model.acts import act
@@ -34,9 +35,11 @@ class WhoSheet(Sheet[None]):
     WhoSheet { #sheet { width: 96%; max-width: 120; } #who { height: auto; max-height: 70vh; } }
     """
 
-    def __init__(self, session: Session, run: RunInfo) -> None:
+    def __init__(self, session: Session, run: RunInfo, source: RunReader | None = None) -> None:
+        """`source` is what is asked who did what, where that is not the engine."""
         super().__init__(session)
         self._run = run
+        self._source: RunReader = source or session.engine
 
     def sheet(self) -> ComposeResult:
         with VerticalScroll(id="who"):
@@ -50,7 +53,7 @@ class WhoSheet(Sheet[None]):
     async def _read(self) -> None:
         try:
             info = await self.session.engine.workspace()
-            acts = await self.session.engine.acts(self._run.number, limit=ACTS)
+            acts = await self._source.acts(self._run.number, limit=ACTS)
         except WindlassError as error:
             self.say_error(error)
             return

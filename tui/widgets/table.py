@@ -191,6 +191,10 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         first = self.scroll_offset.y
         return first, min(len(self._items), first + max(0, self.size.height - self._header))
 
+    def column_width(self, index: int) -> int:
+        """How many cells a column has now; 0 where it is hidden."""
+        return max(0, self._widths(self.scrollable_content_region.width)[index])
+
     def choose(self, key: Hashable, *, by_person: bool = False) -> bool:
         """Puts the cursor on a thing; False where there is no such row."""
         at = self._index.get(key)

@@ -59,7 +59,9 @@ class Place(Lab):
         """Returns once what was printed first is stored."""
 
         async def printed() -> bool:
-            pages = [await engine.output(1, TaskKey(ref.step, ref.server)) for ref in self.servers.commands]
+            pages = [
+                await engine.output(1, TaskKey(ref.step, ref.server)) for ref in list(self.servers.commands)
+            ]
             return all(page.chunks for page in pages)
 
         while not await printed():
