@@ -7,7 +7,7 @@ import pwd
 import socket
 from collections.abc import Mapping
 
-from core.model.actors import Actor, harmless
+from core.model.actors import Actor, harmless, nameless
 
 CLAIM_CHARS = 80
 
@@ -45,8 +45,8 @@ def _user() -> str:
     """By the uid, not by what LOGNAME says: that is anybody's word."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a uid without an entry, as containers have
-        return f"uid{os.getuid()}"
+    except KeyError:  # as containers have
+        return nameless(os.getuid())
 
 
 def _process() -> int:

@@ -51,6 +51,7 @@ class Sentences:
         self._tasks = tasks
         self._output = output
         self._ended: dict[str, Counter[TaskState]] = {step: Counter() for step in tasks}
+        self._states: dict[TaskKey, TaskState] = {}
         self._untold: set[str] = set()
         self._told_at = 0.0
         self._lines: dict[tuple[TaskKey, str, int, Stream], LineSplitter] = {}
@@ -112,9 +113,13 @@ class Sentences:
             tries = f" at attempt {event.attempt}" if event.attempt and event.attempt > 1 else ""
             why = _behind(str(event.data.get("why", "")))
             self._say(event, f"{_named(key)} {LOUD[state]}{tries}{why}.")
+        ended = self._ended.setdefault(key.step, Counter())
+        before = self._states.get(key)
+        self._states[key] = state
+        if before is not None and before.ended:  # a retry opened it again
+            ended[before] -= 1
         if not state.ended:
             return
-        ended = self._ended.setdefault(key.step, Counter())
         ended[state] += 1
         self._untold.add(key.step)
         if sum(ended.values()) == self._tasks.get(key.step, 0):

@@ -10,18 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 SCOPE_PREFIX = "windlass-engine-"
-CONFIGURED_IN = (
-    "etc/systemd/logind.conf",
-    "usr/lib/systemd/logind.conf.d",
-    "run/systemd/logind.conf.d",
-    "etc/systemd/logind.conf.d",
-)
+FOLDERS = ("etc/systemd", "run/systemd", "usr/local/lib/systemd", "usr/lib/systemd")
+"""Where logind's files lie, by their weight: the first main file counts, and of drop-ins of one name the first."""
 YES = ("1", "yes", "y", "true", "t", "on")
 
 
@@ -39,6 +36,8 @@ class Login:
 
     root: Path = Path("/")
     uid: int = -1
+    session_uid: int = -1
+    """Whose session it is, where that is another account's: `sudo` stays in it."""
 
     @property
     def runs(self) -> bool:
@@ -56,7 +55,8 @@ class Login:
     @property
     def killing_file(self) -> str:
         """The file that lets the login manager end what this account leaves running; "" where none does."""
-        if not self.runs or self._uid == 0:  # KillExcludeUsers is root, unless somebody says otherwise
+        owner = self._uid if self.session_uid < 0 else self.session_uid
+        if not self.runs or owner == 0:  # KillExcludeUsers is root, unless somebody says otherwise
             return ""
         found = ""
         for path in self._files():
@@ -86,15 +86,20 @@ class Login:
             return Stay(False, f"the engine ends at the last logout, as the account does not linger: {keep}")
         if self.killing_file:
             where = f"KillUserProcesses in {self.killing_file}"
+            if self.lingers:
+                keep = "the account lingers, but its service manager gives no scope (`systemd-run --user --scope true`)"
             return Stay(False, f"the login manager ends the engine at logout ({where}): {keep}")
         return Stay(True, "the login manager leaves the engine alone at logout")
 
     def _files(self) -> list[Path]:
-        found: list[Path] = []
-        for place in CONFIGURED_IN:
-            path = self.root / place
-            found += sorted(path.glob("*.conf")) if path.is_dir() else [path]
-        return found
+        """The files in the order in which they are read; what is said later counts (logind.conf(5))."""
+        folders = [self.root / folder for folder in FOLDERS]
+        main = [path for folder in folders if (path := folder / "logind.conf").is_file()][:1]
+        drop_ins: dict[str, Path] = {}
+        for folder in folders:
+            for path in (folder / "logind.conf.d").glob("*.conf"):
+                drop_ins.setdefault(path.name, path)
+        return [*main, *(drop_ins[name] for name in sorted(drop_ins))]
 
     @property
     def _uid(self) -> int:
@@ -103,21 +108,35 @@ class Login:
 
 def own_stay() -> Stay:
     """What becomes of this process at logout."""
-    cgroup = ""
-    with contextlib.suppress(OSError):
-        cgroup = Path("/proc/self/cgroup").read_text("utf-8", "replace")
-    return Login().stay(managed=SCOPE_PREFIX in cgroup or f"/user@{os.getuid()}.service/" in cgroup)
+    return _here().stay(managed=_managed())
 
 
 def next_stay() -> Stay:
     """What would become at logout of an engine that this process starts in the background."""
-    return Login().stay(managed=bool(manager_folder()))
+    return _here().stay(managed=bool(manager_folder()) or _managed())
+
+
+def _here() -> Login:
+    owner = re.search(r"/user-(\d{1,10})\.slice/", _cgroup())
+    return Login(session_uid=int(owner[1]) if owner else -1)
+
+
+def _managed() -> bool:
+    """Whether the account's service manager holds this process."""
+    cgroup = _cgroup()
+    return SCOPE_PREFIX in cgroup or f"/user@{os.getuid()}.service/" in cgroup
+
+
+def _cgroup() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/self/cgroup").read_text("utf-8", "replace")
+    return ""
 
 
 def manager_folder() -> str:
     """The runtime folder of the account's service manager, where an engine is to start in a scope of it; else ""."""
     folder = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    if not Login().scope_helps or shutil.which("systemd-run") is None:
+    if not _here().scope_helps or shutil.which("systemd-run") is None:
         return ""
     with contextlib.suppress(OSError):
         found = Path(folder, "systemd/private").stat()

@@ -20,6 +20,7 @@ import httpx
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
 from core.errors import CredentialsNeeded, EngineGone, InputError
+from core.model.actors import to_header
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import Decision, Purpose, RunState, Stream, TaskState
@@ -94,7 +95,7 @@ class EngineClient:
         client = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(path)),
             base_url="http://engine",
-            headers={"windlass-actor": actor.encode("ascii", "replace").decode()},
+            headers={"windlass-actor": to_header(actor)},
             timeout=ANSWER_WAIT_S,
             trust_env=False,
         )

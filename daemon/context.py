@@ -5,13 +5,14 @@ from __future__ import annotations
 import pwd
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from socket import gethostname
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from core.engine.api import Engine
 from core.errors import WorkspaceOwned
-from core.model.actors import Actor, harmless
+from core.model.actors import Actor, from_header, nameless
 from daemon.access import Action, Caller, Role
 from daemon.limits import RATE, Limits
 from daemon.metrics import Metrics
@@ -21,7 +22,6 @@ SOCKET_HOST = "unix"
 """Stands in the place of an address where a caller came in over the Unix socket; see `daemon.peer`."""
 
 ACTOR_HEADER = "windlass-actor"
-ACTOR_CHARS = 300
 """Who the caller says it is, over the socket: shown beside who it certainly is."""
 
 
@@ -112,12 +112,12 @@ def _actor(request: Request, uid: int, pid: int) -> str:
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
-        name = f"uid {uid}"
-    claimed = harmless(request.headers.get(ACTOR_HEADER, ""), ACTOR_CHARS)
+        name = nameless(uid)
+    claimed = from_header(request.headers.get(ACTOR_HEADER, ""))
     told = Actor.parse(claimed)
-    if told.name.partition("@")[0] == name:
+    if told.name.startswith(f"{name}@"):
         return str(Actor(told.name, told.terminal, pid, told.says))
-    return str(Actor(name, pid=pid, says=claimed.replace(";", ",")))
+    return str(Actor(f"{name}@{gethostname() or 'localhost'}", pid=pid, says=claimed.replace(";", ",")))
 
 
 def takes_work(request: Request) -> None:

@@ -15,7 +15,7 @@ CHANGING = frozenset(
 )
 OF_THE_CONTROL = frozenset({"retry", "decide", "cancel", "roll_back"})
 """What only who has the control of a run may do, where somebody has it; resuming as well."""
-STILL_POSSIBLE = frozenset({"pause", "cancel"})
+STILL_POSSIBLE = frozenset({"pause", "cancel", "control"})
 """What a workspace that says `read_only: true` still lets a person do."""
 
 

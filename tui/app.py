@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -313,7 +314,8 @@ class WindlassApp(App[int]):
         """Asks for a line of the command bar, and goes there."""
         if isinstance(self.screen, CommandBar):
             return
-        bar = CommandBar(self.session, await known_words(self), self.entered)
+        # It is there before anything is read: what is typed right behind the colon belongs to it.
+        bar = CommandBar(self.session, partial(known_words, self), self.entered)
         line = await self.push_screen_wait(bar)
         if line:
             self.entered = [*[each for each in self.entered if each != line], line][-ENTERED:]

@@ -11,6 +11,8 @@ from difflib import get_close_matches
 
 from core.errors import InputError
 
+RUN_DIGITS = 15
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -57,7 +59,7 @@ def parse(line: str) -> tuple[Command, str]:
     name, _, given = line.strip().lstrip(":").strip().partition(" ")
     given = given.strip()
     if not given and name.isdecimal():
-        return BY_NAME["run"], name
+        name, given = "run", name
     command = BY_NAME.get(name.lower())
     if command is None:
         begun = [one.name for one in COMMANDS if name and one.name.startswith(name.lower())]
@@ -71,8 +73,8 @@ def parse(line: str) -> tuple[Command, str]:
         raise InputError(f"{command.name} needs {command.takes}", hint=f":{command.shape}")
     if given and not command.takes:
         raise InputError(f"{command.name} takes nothing", hint=f":{command.name}")
-    if command.name == "run" and not given.isdecimal():
-        raise InputError(f"{given!r} is no number of a run", hint="such as :run 41")
+    if command.name == "run" and not (given.isdecimal() and len(given) <= RUN_DIGITS):
+        raise InputError(f"{given[:40]!r} is no number of a run", hint="such as :run 41")
     return command, given
 
 

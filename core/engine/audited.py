@@ -93,7 +93,12 @@ class AuditedEngine(LocalEngine):
 
     async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
         """See Engine.control."""
-        async with self._audited(actor, "run.control", run=run, control="taken" if take else "given back"):
+        told = {
+            "run": run,
+            "control": "taken" if take else "given back",
+            "before": (await self.run(run)).controller,
+        }
+        async with self._audited(actor, "run.control", **told):
             return await super().control(run, actor=actor, take=take)
 
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:

@@ -90,4 +90,7 @@ def _keeping(need: Need, steps: Mapping[str, StepInfo], own: Mapping[str, TaskIn
         return f"{need.step} ends when its {what} decided", False
     if running := counts.get(TaskState.RUNNING, 0):
         return f"{need.step} runs on {running} server{'s' if running > 1 else ''} now", False
+    step = steps[need.step]
+    if ended := sum(count for state, count in counts.items() if state.ended):
+        return f"of {need.step} {ended} of {step.tasks} have ended, and none runs now", True
     return f"{need.step} has not started", True

@@ -270,14 +270,14 @@ class LocalEngine(ReadingEngine):
         self._check_open()
         loaded = await self._load(run)
         await self._secrets_anew(loaded, actor)
+        check_control(await self.run(run), actor)  # reading secrets may take its time
         await self._catch_up(loaded)
         await loaded.ask_to_run(actor)
         self._spawn(loaded)
         return await self.run(run)
 
     async def control(self, run: int, *, actor: str, take: bool = True) -> RunInfo:
-        """See Engine.control."""
-        check_changeable(self._workspace)
+        """See Engine.control. Also in a read-only workspace: there somebody may have to take it to cancel."""
         info = await self.run(run)
         if not take:
             check_control(info, actor)
@@ -291,6 +291,7 @@ class LocalEngine(ReadingEngine):
 
     async def give_credentials(self, run: int, values: Mapping[str, str], *, actor: str) -> None:
         """See Engine.give_credentials."""
+        check_control(await self.run(run), actor)
         (await self._load(run)).inputs.secrets.give(values)
 
     async def _secrets_anew(self, loaded: Run, actor: str) -> None:
@@ -316,6 +317,7 @@ class LocalEngine(ReadingEngine):
         self._check_open()
         loaded = await self._load(run)
         await self._secrets_anew(loaded, actor)
+        check_control(await self.run(run), actor)  # reading secrets may take its time
         await self._finish_job(run, loaded)
         async with self._starting:
             await self._retake(loaded)
@@ -361,6 +363,7 @@ class LocalEngine(ReadingEngine):
             selector = parse_selector(limit)
             servers = {name for name, server in loaded.snapshot.servers.items() if selector.matches(server)}
         await self._secrets_anew(loaded, actor)
+        check_control(await self.run(run), actor)  # reading secrets may take its time
         async with self._starting:
             await self._retake(loaded)
             await loaded.ask_to_roll_back(actor, reason, steps, servers)

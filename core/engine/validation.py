@@ -12,7 +12,7 @@ from core.model.views import BatchInfo, WorkspaceInfo
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What was found of a batch. `planned` is False where it was not planned: it has faults, or needs parameters.
+    """What was found of a batch. `planned` is False where no plan was made: it has faults, or needs parameters.
 
     `needs` are the parameters without which there is no plan; `warnings` are those of its plans.
     """
@@ -42,6 +42,7 @@ async def check_batch(
         return Checked(needs=needs)
     faults: list[Fault] = []
     warnings: list[str] = []
+    planned = False
     for environment in environments:
         try:
             told = (await engine.plan(PlanRequest(batch.path, environment=environment))).warnings
@@ -52,5 +53,6 @@ async def check_batch(
             found = error.faults or (Fault(batch.path, 0, 0, error.message, error.hint),)
             faults += [fault for fault in found if fault not in faults]
         else:
+            planned = True
             warnings += [warning for warning in told if warning not in warnings]
-    return Checked(tuple(faults), tuple(warnings), planned=True)
+    return Checked(tuple(faults), tuple(warnings), planned=planned)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 ENGINE = "engine"
 """What is done by no person."""
 
+ACTOR_CHARS = 300
+HEADER_CHARS = 4 * ACTOR_CHARS
 SAYS = "says "
 PID = "pid "
-_ODD = re.compile(r"[^\w.@:+/,;=()\[\]% -]")
+_ODD = re.compile(r"[^\w.@:+/,;=()\[\]%$\\ -]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,21 @@ class Actor:
 def place(actor: str) -> str:
     """`Actor.place` of a line: how an actor is shown where there is little room, and told from others."""
     return Actor.parse(actor).place
+
+
+def nameless(uid: int) -> str:
+    """What an account is called that has no name."""
+    return f"uid{uid}"
+
+
+def to_header(actor: str) -> str:
+    """A line as a header may hold it: in ASCII, to be read by `from_header`."""
+    return quote(actor, safe=" @()/.:,;+-")
+
+
+def from_header(value: str) -> str:
+    """The line of a header, whoever sent it; characters that could be taken for anything else are gone."""
+    return harmless(unquote(value[:HEADER_CHARS]), ACTOR_CHARS)
 
 
 def harmless(text: str, at_most: int) -> str:

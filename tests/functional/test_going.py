@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.functional import lab
 from tests.functional.conftest import MakeApp
 from tests.functional.scripted_engine import NOW, ScriptedEngine
 from tests.functional.steps import notices, press, screen_text, settle, static_text, until
+from tests.functional.test_keys import called
 from tui import clipboard
 from tui.app import LOW_INTERVAL_S, WindlassApp
 from tui.commands import COMMANDS, offers, parse
@@ -83,6 +85,7 @@ def test_lines_that_lead_somewhere(line: str, name: str, given: str) -> None:
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
+        ("9" * 5000, ":run 41"),
         ("servrs", "servers"),
         ("ru", "runs or run"),
         ("run", ":run NUMBER"),
@@ -159,6 +162,25 @@ async def test_the_bar_offers_completes_remembers_and_tells_what_is_wrong(make_a
         assert app.screen.query_one("#line", Input).value == ""
         await press(pilot, "escape")
         assert isinstance(app.screen, Dashboard)
+
+
+async def test_what_is_typed_right_behind_the_colon_goes_into_the_bar(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = lab.lab()
+    slow = engine.runs
+
+    async def runs(**asked: object) -> object:
+        await asyncio.sleep(0.3)
+        return await slow(**asked)  # type: ignore[arg-type]
+
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "j", "enter")
+        monkeypatch.setattr(engine, "runs", runs)
+        await pilot.press("colon", "p", "a")
+        await until(pilot, lambda: isinstance(app.screen, CommandBar))
+        assert app.screen.query_one("#line", Input).value == "pa" and not called(engine, "pause")
 
 
 async def test_a_colon_in_a_field_is_typed(make_app: MakeApp) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cli.actor import actor, claims
-from core.model.actors import Actor, harmless, place
+from core.model.actors import Actor, from_header, harmless, nameless, place, to_header
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,17 @@ def test_a_command_says_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     found = Actor.parse(actor())
     assert not found.name.startswith("somebody-else@") and found.pid and found.says == "sudo by alice"
+
+
+@pytest.mark.parametrize(
+    "name", ["root", "jürgen", "DOM\\alice", "svc$", "al@corp.com", nameless(54321), "o'neil x"]
+)
+def test_a_header_gives_back_who_sent_it(name: str) -> None:
+    sent = str(Actor(f"{name}@desk", "pts/3", 7, "sudo by alice"))
+    header = to_header(sent)
+    assert header.isascii() and header.isprintable()
+    told = Actor.parse(from_header(header))
+    assert told.terminal == "pts/3" and told.pid == 7
+    if "'" not in name:
+        assert told.place == place(sent)
+    assert len(from_header("x" * 10_000)) <= 300 and from_header("%00%1b[31m") == "??[31m"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -21,7 +21,8 @@ OFFERED = 8
 class CommandBar(Sheet[str]):
     """Ends with the line that was entered, which can be parsed; None where it was left.
 
-    `words` are those that a command may be given; `before` what was entered earlier, newest last.
+    `read_words` gives those that a command may be given, while it is typed already; `before` is what was entered
+    earlier, newest last.
     """
 
     FOOTER = ("run", "complete", "close")
@@ -56,10 +57,14 @@ class CommandBar(Sheet[str]):
     """
 
     def __init__(
-        self, session: Session, words: Mapping[str, Sequence[tuple[str, str]]], before: Sequence[str]
+        self,
+        session: Session,
+        read_words: Callable[[], Awaitable[Mapping[str, Sequence[tuple[str, str]]]]],
+        before: Sequence[str],
     ) -> None:
         super().__init__(session)
-        self._words = words
+        self._read_words = read_words
+        self._words: Mapping[str, Sequence[tuple[str, str]]] = {}
         self._before = list(before)
         self._at = len(self._before)
         self._offered: list[Offer] = []
@@ -73,6 +78,11 @@ class CommandBar(Sheet[str]):
         self.entitle("#sheet", "Go to")
         self.query_one("#line").focus()
         self._offer("")
+        self.undertake(self._learn, "words")
+
+    async def _learn(self) -> None:
+        self._words = await self._read_words()
+        self._offer(self._line.value)
 
     @property
     def _line(self) -> Input:

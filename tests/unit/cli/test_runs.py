@@ -554,6 +554,15 @@ def test_a_closed_input_ends_like_ctrl_c(
     assert lab.memory.effects == []
 
 
+def test_sentences_count_a_task_once_that_was_tried_again(windlass: Windlass, lab: Lab) -> None:
+    lab.batch("steps: {one: {run: x}}")
+    answers(lab, one=Reply(answer=Ended(1)))
+    assert windlass("run", "work").status == 1
+    assert windlass("runs", "retry").status == 1
+    told = windlass("watch", "1", "--plain").out
+    assert " 3 of 2" not in told and " 4 of 2" not in told, told
+
+
 def test_a_report_on_stdout_and_in_a_file(windlass: Windlass, lab: Lab, tmp_path: Path) -> None:
     lab.batch(BATCH)
     answers(lab, install_at_a=Reply(answer=Ended(1), output=b"no space left\n"))

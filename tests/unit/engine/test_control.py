@@ -43,8 +43,8 @@ async def test_the_control_is_taken_and_given_back(lab: Lab) -> None:
 async def test_others_may_only_pause(own_lab: Lab) -> None:
     lab = own_lab
     async with lab.engine() as engine:
-        gate = asyncio.Event()
-        lab.memory.rule = lambda ref, work: Reply(until=gate) if ref.step == "one" else None
+        gate, later = asyncio.Event(), asyncio.Event()
+        lab.memory.rule = lambda ref, work: Reply(until=gate if ref.step == "one" else later)
         run = await engine.start(RunRequest(PlanRequest(lab.batch(SLOW)), ADA))
         await until(engine, run.number, "one@a", TaskState.RUNNING)
         await engine.control(run.number, actor=ADA)
@@ -56,6 +56,7 @@ async def test_others_may_only_pause(own_lab: Lab) -> None:
                 engine.retry(run.number, actor=who),
                 engine.roll_back(run.number, actor=who),
                 engine.decide(run.number, key, Decision.DONE, actor=who, reason="so"),
+                engine.give_credentials(run.number, {"TOKEN": "x"}, actor=who),
                 engine.control(run.number, actor=who, take=False),
             ):
                 with pytest.raises(
@@ -70,6 +71,7 @@ async def test_others_may_only_pause(own_lab: Lab) -> None:
         await engine.resume(run.number, actor=ADA_AGAIN)
         await engine.pause(run.number, actor=ADA)
         await engine.resume(run.number, actor=AUTOMATIC)
+        later.set()
         assert (await engine.wait(run.number)).state is RunState.DONE
 
 
@@ -97,3 +99,29 @@ async def test_the_control_outlives_the_engine(own_lab: Lab) -> None:
         assert (await engine.run(run.number)).controller == ADA
         with pytest.raises(NotPossible):
             await engine.roll_back(run.number, actor=TOKEN)
+
+
+async def test_in_a_read_only_workspace_it_is_taken_to_cancel(own_lab: Lab) -> None:
+    lab = own_lab
+    async with lab.engine() as engine:
+        gate = asyncio.Event()
+        lab.memory.rule = lambda ref, work: Reply(until=gate)
+        run = await engine.start(RunRequest(PlanRequest(lab.batch(SLOW)), ADA))
+        await engine.control(run.number, actor=ADA)
+        (lab.path / "workspace.yaml").write_text("name: lab\nformat: 1\nread_only: true\n")
+        with pytest.raises(NotPossible, match="has the control"):
+            await engine.cancel(run.number, actor=TOKEN)
+        await engine.control(run.number, actor=TOKEN)
+        await engine.cancel(run.number, actor=TOKEN)
+        assert (await engine.wait(run.number)).state is RunState.CANCELLED
+
+
+async def test_the_audit_log_has_both_names_of_who_took_it_over(own_lab: Lab) -> None:
+    async with own_lab.engine() as engine:
+        run = await own_lab.run(engine, own_lab.batch("steps: {one: {run: first}}"))
+        await engine.control(run.number, actor=ADA)
+        await engine.control(run.number, actor=TOKEN)
+    entries = [
+        entry for entry in AuditLog(own_lab.path / ".windlass").entries() if entry.action == "run.control"
+    ]
+    assert [(entry.actor, entry.details.get("before")) for entry in entries] == [(ADA, None), (TOKEN, ADA)]
