@@ -39,6 +39,8 @@ PAGE = 500
 PAGES_KEPT = 8
 CHECKPOINTS = 128
 """Beyond so many every other one is let go, and they are made half as often."""
+CHECKPOINT_TASKS = 4_000_000
+"""All checkpoints together refer to at most so many tasks (8 bytes each): of very large runs fewer are kept."""
 TASKS_PAGE = 1000
 OUTPUT_BYTES = 4 * 1024 * 1024
 OUTPUTS_KEPT = 8
@@ -200,7 +202,7 @@ class Past:
 
     def _keep_checkpoint(self) -> None:
         self._checkpoints[self.count] = self._head.state()
-        if len(self._checkpoints) > CHECKPOINTS:
+        if len(self._checkpoints) > max(4, min(CHECKPOINTS, CHECKPOINT_TASKS // max(1, self._tasks))):
             self._spacing *= 2
             self._checkpoints = {
                 at: state for at, state in self._checkpoints.items() if at % self._spacing == 0

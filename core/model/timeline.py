@@ -42,8 +42,8 @@ class Segment(NamedTuple):
 class Bar:
     """One task, or several as one: `took_s` is how long it was at work, `waited_s` how long it was queued.
 
-    `key` is the task's; of several `name` says which. `able` is when nothing that a task needs was open any more, None
-    where that is not so. `state` is that of a task; of several None.
+    `key` is the task's; of several `name` says which, and `waited_s` is the longest. `able` is when nothing that a task
+    needs was open any more, None where that is not so. `state` is that of a task; of several None.
     """
 
     name: str

@@ -110,6 +110,29 @@ def live_lab() -> ScriptedEngine:
     return engine
 
 
+def production_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine.info = dataclasses.replace(engine.info, protection="production")
+    for stored in engine.run_list.values():
+        stored.info = dataclasses.replace(stored.info, protection="production", environment="prod")
+    return engine
+
+
+def read_only_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine.info = dataclasses.replace(engine.info, read_only=True)
+    return engine
+
+
+def lost_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine._closed = True
+    return engine
+
+
+STATES = (("production", production_lab), ("read_only", read_only_lab), ("disconnected", lost_lab))
+WIDE = (200, 60)
+
 PICTURES = (
     Picture("dashboard", lab.lab),
     Picture("dashboard_first_time", lab.fresh_lab),
@@ -156,6 +179,13 @@ PICTURES = (
     Picture("servers", lab.lab, ("i", "G")),
     Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
     Picture("servers_trust", lab.lab, ("i", "G", "T")),
+    *(
+        Picture(f"{screen}_{state}", engine, keys)
+        for state, engine in STATES
+        for screen, keys in (("dashboard", ()), ("run", ("enter",)), ("servers", ("i",)))
+    ),
+    Picture("servers_empty", lab.fresh_lab, ("i",)),
+    Picture("runs_empty", lab.fresh_lab, ("h",)),
     Picture("runs", lab.lab, ("h",)),
     Picture("events", telling_lab, ("e",)),
     Picture("events_empty", lab.fresh_lab, ("e",)),
@@ -181,6 +211,23 @@ def test_picture(picture: Picture, size: tuple[int, int], snap_compare, make_app
         await settle(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=walk)
+
+
+@pytest.mark.parametrize(
+    "name", ["run", "run_failed", "run_waiting_for_person", "run_done", "servers", "servers_find"]
+)
+def test_picture_wide(name: str, snap_compare, make_app: MakeApp) -> None:
+    """The two screens that have most to show, where there is room for it."""
+    picture = next(picture for picture in PICTURES if picture.name == name)
+    app = make_app(picture.engine())
+
+    async def walk(pilot) -> None:
+        await press(pilot, *picture.keys)
+        for field in app.screen.query("Input"):
+            field.cursor_blink = False
+        await settle(pilot)
+
+    assert snap_compare(app, terminal_size=WIDE, run_before=walk)
 
 
 @pytest.mark.parametrize("size", [(39, 24), (80, 11), (20, 5), (1, 1)], ids=str)

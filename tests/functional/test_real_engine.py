@@ -77,6 +77,15 @@ async def test_a_run_from_the_first_key_to_the_last(engine: Engine) -> None:
         text = screen_text(app)
         assert "check-in · 8 tasks" in text and "web-1 · output" in text and "looking" in text
 
+        await press(pilot, "t", "home")
+        assert "◀ REPLAY" in screen_text(app) and "0/24" in screen_text(app)
+        await press(pilot, "right_curly_bracket")
+        assert "check-in@web-1 failed" in screen_text(app) and "looking" in screen_text(app)
+        await press(pilot, "t", "v")
+        assert "» check-in waited" in screen_text(app) and "for greet on web-" in screen_text(app)
+        await press(pilot, "escape")
+        assert "✗ failed: 1 failed" in screen_text(app)
+
         app.screen.steps.focus()
         await press(pilot, "g")
         await until(pilot, lambda: "hello! from web-1" in screen_text(app), "output of the first step")

@@ -373,6 +373,8 @@ class Page(Keyed[Result], Generic[Result]):
         for crumb in self.crumbs():
             left += [(arrow, "muted"), (style.text(crumb, max_chars=60), "")]
         right: list[Span] = []
+        if workspace is not None and workspace.protection == "production":
+            right.append(("PRODUCTION  ", "bold error"))
         if self.session.lost:
             right.append((style.text(f"disconnected, {self.session.lost}  "), "bold error"))
         elif workspace is not None and not workspace.owned:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class Witness:
                     dataclasses.replace(task, last_line="") for task in then_tasks
                 ]
         assert fold.run() == run and fold.steps() == list(steps)
+        _older_agrees(fold, Fold(run, steps, tasks, budgets), events)
         await self._past_agrees(engine, [event.seq for event in events])
 
     async def _past_agrees(self, engine: Engine, seqs: list[int]) -> None:
@@ -92,6 +93,19 @@ class Witness:
             for task in tasks:
                 assert await past.task(1, task.key) == task
                 assert list((await past.output(1, task.key)).chunks) == output[task.key]
+
+
+def _older_agrees(fold: Fold, older: Fold, events: Sequence[Event]) -> None:
+    """Events of engines that did not tell times give the same run, a little later."""
+    for event in events:
+        older.apply(event._replace(data={key: told for key, told in event.data.items() if key != "at"}))
+    assert (older.run().state, older.run().counts) == (fold.run().state, fold.run().counts)
+    for was, told in zip(fold.tasks(limit=10_000), older.tasks(limit=10_000), strict=True):
+        assert (was.started is None, was.ended is None) == (told.started is None, told.ended is None)
+        assert was.ended is None or told.ended is None or abs(was.ended - told.ended) < 30
+        assert dataclasses.replace(was, started=None, ended=None) == dataclasses.replace(
+            told, started=None, ended=None
+        )
 
 
 Act = Callable[[Engine], Awaitable[object]]
@@ -151,8 +165,8 @@ def rule(ref: AttemptRef, work: Work) -> Reply | None:
     return Reply(Ended(0), printed)
 
 
-def four(tmp_path: Path) -> Lab:
-    lab = Lab(tmp_path / "lab", ("a", "b", "c", "d"))
+def four(tmp_path: Path, *, served: bool = False) -> Lab:
+    lab = Lab(tmp_path / "lab", ("a", "b", "c", "d"), served=served)
     lab.memory.rule = rule
     return lab
 
@@ -267,13 +281,13 @@ async def test_two_engines_that_ended_leave_doubts_that_stay_doubts(tmp_path: Pa
 # ------------------------------------------------------------ the past alone
 
 
-async def told_run(tmp_path: Path) -> tuple[Lab, str]:
+def told_run(tmp_path: Path) -> tuple[Lab, str]:
     lab = four(tmp_path)
     return lab, lab.batch(MANY)
 
 
 async def test_it_finds_ends_failures_and_moments(tmp_path: Path) -> None:
-    lab, name = await told_run(tmp_path)
+    lab, name = told_run(tmp_path)
     async with lab.engine() as engine:
         await lab.run(engine, name)
         past = await Past.read(engine, 1)
@@ -302,7 +316,7 @@ async def test_it_finds_ends_failures_and_moments(tmp_path: Path) -> None:
 
 
 async def test_what_is_not_known_is_not_guessed(tmp_path: Path) -> None:
-    lab, name = await told_run(tmp_path)
+    lab, name = told_run(tmp_path)
     async with lab.engine() as engine:
         await lab.run(engine, name)
         past = await Past.read(engine, 1)
@@ -319,8 +333,10 @@ async def test_what_is_not_known_is_not_guessed(tmp_path: Path) -> None:
         assert [event.type for event in acts] == ["run.created"]
 
 
-async def test_it_goes_on_with_a_run_that_goes_on(tmp_path: Path) -> None:
-    lab, name = await told_run(tmp_path)
+@pytest.mark.parametrize("served", [False, True], ids=["engine", "client"])
+async def test_it_goes_on_with_a_run_that_goes_on(tmp_path: Path, served: bool) -> None:
+    lab = four(tmp_path, served=served)
+    name = lab.batch(MANY)
     async with lab.engine() as engine:
         await lab.run(engine, name)
         past = await Past.read(engine, 1)
