@@ -65,5 +65,6 @@ def last_words(report: Report) -> str:
     """How the report came about, and what is not in it."""
     return (
         f"Made on {stamp(report.made)} by Windlass {report.version}, of what is stored of the run. The values "
-        "of secrets were taken out before anything was stored, in the forms that Windlass knows."
+        "of secrets were taken out of what commands printed before it was stored, in the forms that Windlass knows; "
+        "parameters and reasons stand here as they were typed."
     )
