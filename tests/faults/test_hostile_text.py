@@ -124,6 +124,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
     made = Program(tmp_path / "lab", ["a"])
     made.call("servers", "start")
     yield made
+    made.call("engine", "stop", "--now")  # which a command on a terminal has started
     made.call("servers", "stop")
 
 
@@ -184,7 +185,7 @@ def test_f20_a_host_key_question_shows_nothing_of_the_server(tmp_path: Path) -> 
 
 def test_f20_f21_the_interface_draws_it_and_obeys_nothing(program: Program) -> None:
     program.call("run", program.batch(BATCH))
-    keys = {"work": "\r", "good": "o"}
+    keys = {"done": "\r", "good": "o"}  # a row of the run, which has the cursor then
     seen = b"".join(_read(program, "ui", keys=keys, until="‹U+202E›bidi"))
     text = seen.decode("utf-8", "replace")
     assert "\x1b]52" not in text, "the clipboard"

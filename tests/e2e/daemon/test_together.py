@@ -98,3 +98,4 @@ def test_the_control_of_a_run_is_kept_from_others_and_signed_by_the_kernel(tmp_p
         assert [Actor.parse(entry["actor"]).name for entry in entries] == [by.name, "token ci", by.name]
     finally:
         program.call("engine", "stop", "--now")
+        program.call("servers", "stop")
