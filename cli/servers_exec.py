@@ -1,15 +1,12 @@
 """`windlass servers exec`: one command on many servers, as a run like any other: recorded, limited, resumable.
 
-The command becomes a batch of one step in `.windlass/adhoc/`, so that its history, doubt and output are kept where
+The command becomes a batch of one step (`core.engine.adhoc`), so that its history, doubt and output are kept where
 those of every run are. What it prints goes to stdout, each line with its server's name.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +25,6 @@ from cli.terminal import confirm, interactive, say
 if TYPE_CHECKING:
     from cli.follow import Following
     from core.engine.api import RunRequest
-
-KEPT = 50
-STEP = "command"
-MAX_COMMAND_BYTES = 64 * 1024
-_OPENING = re.compile(r"\{[{%#]")
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
@@ -76,6 +68,8 @@ def exec_command(
     windlass servers exec group:web -- uptime
     windlass servers exec 'name:web-* and not label:zone=b' 'df -h | tail -1'
     """
+    from core.engine.adhoc import adhoc_batch
+
     words = list(command[1:] if command[0] == "--" else command)
     text = words[0] if len(words) == 1 else shlex.join(words)
     document = adhoc_batch(as_selector(selector), text, parallel=parallel, timeout=timeout, sudo=sudo)
@@ -110,6 +104,7 @@ async def _exec(
 
     from cli.follow import act_and_follow
     from cli.selectors import choose, nothing_matches
+    from core.engine.adhoc import keep_adhoc
     from core.engine.protection import check_changeable
     from core.errors import InputError
     from core.workspace.folder import Workspace
@@ -120,7 +115,7 @@ async def _exec(
         servers = await engine.servers()
         if not choose(servers, selector):
             raise nothing_matches(servers, selector)
-        path = _write(workspace.make_state_dir() / "adhoc", document)
+        path = keep_adhoc(workspace, document)
         request = replace(asked.plan, batch=str(path))
         try:
             plan = await engine.plan(request)
@@ -141,52 +136,3 @@ async def _exec(
                 return Exit.NEEDS_PERSON
         final = replace(asked, plan=request, digest=plan.digest, confirm=typed)
         return await act_and_follow(engine, lambda: engine.start(final), how)
-
-
-def adhoc_batch(selector: str, command: str, *, parallel: int, timeout: str | None, sudo: bool) -> str:
-    """The batch document of one command. Its braces are the shell's, never a template's. Raises InputError."""
-    from core.errors import InputError
-
-    if not command.strip():
-        raise InputError("the command is empty")
-    if len(command.encode("utf-8", "surrogateescape")) > MAX_COMMAND_BYTES:
-        raise InputError(
-            f"the command is longer than {MAX_COMMAND_BYTES} bytes", hint="upload a script and run it"
-        )
-    if not command.replace("\n", " ").replace("\t", " ").isprintable():
-        raise InputError("the command holds a character that cannot be printed")
-    step: dict[str, object] = {
-        "description": _short(command),
-        "on": selector,
-        "run": _OPENING.sub(lambda found: "{{ '" + found.group() + "' }}", command),
-    }
-    if timeout is not None:
-        step["timeout"] = timeout
-    if sudo:
-        step["sudo"] = True
-    document = {
-        "name": "exec",
-        "description": f"windlass servers exec {selector}: {_short(command)}",
-        "strategy": {"order": "free", "parallel": parallel, "on_failure": "continue"},
-        "steps": {STEP: step},
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"  # JSON is YAML
-
-
-def _short(command: str) -> str:
-    line = " ".join(command.split())
-    return line if len(line) <= 80 else line[:77] + "..."
-
-
-def _write(folder: Path, document: str) -> Path:
-    """Keeps the document (0600) and the newest of those before it."""
-    from core.files import private_folder, write_atomically
-
-    private_folder(folder)
-    for old in sorted(folder.glob("exec-*.yaml"))[: -KEPT + 1]:
-        old.unlink(missing_ok=True)
-    now_us = time.time_ns() // 1000  # asked once: the name sorts by it
-    second = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_us // 10**6))
-    path = folder / f"exec-{second}-{now_us % 10**6:06d}.yaml"
-    write_atomically(path, document.encode())
-    return path

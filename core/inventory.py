@@ -43,6 +43,7 @@ class Inventory:
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
         self.servers: Sequence[Server] = tuple(server for source in sources for server in source.servers)
+        self.by_name: Mapping[str, Server] = {server.name: server for server in self.servers}
         self.notes: Sequence[str] = tuple(source.note for source in sources if source.note)
 
     @classmethod

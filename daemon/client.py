@@ -35,6 +35,7 @@ from core.model.views import (
     Plan,
     RunInfo,
     ServerInfo,
+    ServerRun,
     StepInfo,
     StepNeed,
     TaskInfo,
@@ -161,6 +162,10 @@ class EngineClient:
     async def stop_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
         """See Engine.stop_servers."""
         return await self._post(list[str], "/servers/stop", {"names": list(names)})
+
+    async def server_runs(self, server: str, *, limit: int = 20) -> Sequence[ServerRun]:
+        """See Engine.server_runs."""
+        return await self._get(list[ServerRun], f"/servers/{_quoted(server)}/runs", limit=limit)
 
     async def host_key(self, server: str) -> HostKey:
         """See Engine.host_key."""

@@ -3,7 +3,8 @@
     all    group:web    label:role=db    name:web-*    provider:local    and  or  not  ( )
 
 `not` binds closer than `and`, `and` closer than `or`. Patterns know `*`, `?` and `[…]`, and match case.
-A bare word is a mistake that is told, never a guess.
+A bare word is a mistake that is told, never a guess. `SelectorParser` can be told to forgive both, for a filter that
+is read while somebody types it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from typing import Protocol
 from core.errors import InputError
 
 TOKEN = re.compile(r"\s*(\(|\)|[^\s()]+)")
-MAX_TOKENS = 1000
+MAX_TOKENS = 25_000
+"""Enough for ten thousand names joined by `or`."""
+MAX_TESTS = 1000
+"""At most so many that are more than a name to look up."""
+MAX_DEPTH = 50
+PATTERN = frozenset("*?[")
 KINDS = ("group", "label", "name", "provider")
 
 
@@ -63,77 +69,67 @@ class Selector:
 
 def parse_selector(text: str) -> Selector:
     """Reads a selector. Raises SelectorError."""
-    return _Parser(text).parse()
+    return SelectorParser(text).parse()
 
 
-class _Parser:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The servers of these names: what is joined by `or` becomes one look-up."""
+
+    names: frozenset[str]
+
+    def __call__(self, server: SelectorTarget) -> bool:
+        return server.name in self.names
+
+
+class SelectorParser:
+    """Reads one selector. Subclasses may give other words a meaning (`term`), and be `forgiving`: then terms that
+    stand side by side are joined by `and`, and what is not finished yet is left out.
+    """
+
+    forgiving = False
+
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens: list[tuple[str, int]] = []
-        self.mentions: list[tuple[str, str, int]] = []
-        self.at = 0
+        self._tokens: list[tuple[str, int]] = []
+        self._mentions: list[tuple[str, str, int]] = []
+        self._at = 0
+        self._tests = 0
         position = 0
         while match := TOKEN.match(text, position):
-            self.tokens.append((match.group(1), match.start(1)))
+            self._tokens.append((match.group(1), match.start(1)))
             position = match.end()
-            if len(self.tokens) > MAX_TOKENS:
+            if len(self._tokens) > MAX_TOKENS:
                 raise SelectorError(f"a selector has at most {MAX_TOKENS} words", match.start(1))
 
     def parse(self) -> Selector:
-        if not self.tokens:
+        """The selector. Raises SelectorError."""
+        if not self._tokens and not self.forgiving:
             raise SelectorError("the selector is empty; write all for every server", 0)
         depth = 0
-        for token, offset in self.tokens:
+        for token, offset in self._tokens:
             depth += (token == "(") - (token == ")")
-            if depth > 50:
-                raise SelectorError("parentheses are nested deeper than 50", offset)
+            if depth > MAX_DEPTH:
+                raise SelectorError(f"parentheses are nested deeper than {MAX_DEPTH}", offset)
         test = self._or()
-        if self.at < len(self.tokens):
-            token, offset = self.tokens[self.at]
+        while self.forgiving and self._peek() == ")":
+            self._at += 1
+            rest = self._or()
+            test = _both([test, rest])
+        if self._at < len(self._tokens):
+            token, offset = self._tokens[self._at]
             told = ") without (" if token == ")" else f"{token!r} is out of place: join with and, or"
             raise SelectorError(told, offset)
-        return Selector(self.text, test, tuple(self.mentions))
+        return Selector(self.text, test, tuple(self._mentions))
 
-    def _peek(self) -> str:
-        return self.tokens[self.at][0] if self.at < len(self.tokens) else ""
+    def is_last(self, offset: int) -> bool:
+        """True for the word that the text ends with."""
+        return bool(self._tokens) and offset == self._tokens[-1][1] and not self.text[-1:].isspace()
 
-    def _or(self) -> Test:
-        parts = [self._and()]
-        while self._peek() == "or":
-            self.at += 1
-            parts.append(self._and())
-        return parts[0] if len(parts) == 1 else lambda server: any(part(server) for part in parts)
-
-    def _and(self) -> Test:
-        parts = [self._not()]
-        while self._peek() == "and":
-            self.at += 1
-            parts.append(self._not())
-        return parts[0] if len(parts) == 1 else lambda server: all(part(server) for part in parts)
-
-    def _not(self) -> Test:
-        negated = False
-        while self._peek() == "not":
-            self.at += 1
-            negated = not negated
-        test = self._atom()
-        return (lambda server: not test(server)) if negated else test
-
-    def _atom(self) -> Test:
-        if self.at >= len(self.tokens):
-            raise SelectorError("the selector ends too early", len(self.text))
-        token, offset = self.tokens[self.at]
-        self.at += 1
-        if token == "(":
-            test = self._or()
-            if self._peek() != ")":
-                raise SelectorError("( without )", offset)
-            self.at += 1
-            return test
-        if token in (")", "and", "or"):
-            raise SelectorError(f"{token} is out of place", offset)
+    def term(self, token: str, offset: int) -> Test:
+        """What one word takes. Raises SelectorError."""
         if token == "all":
-            return lambda server: True
+            return everything
         kind, colon, value = token.partition(":")
         if not colon or kind not in KINDS or not value:
             hint = (
@@ -142,8 +138,76 @@ class _Parser:
                 else f"known are all, {', '.join(KINDS)}"
             )
             raise SelectorError(f"{token!r} selects nothing: {hint}", offset)
-        self.mentions.append((kind, value, offset))
+        self._mentions.append((kind, value, offset))
         return _test(kind, value, offset)
+
+    def _peek(self) -> str:
+        return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
+
+    def _or(self) -> Test:
+        parts = [self._and()]
+        while self._peek() == "or":
+            self._at += 1
+            if self.forgiving and self._peek() in ("", ")"):
+                break
+            parts.append(self._and())
+        names = [part.names for part in parts if isinstance(part, _Named)]
+        if len(names) > 1:
+            others = [part for part in parts if not isinstance(part, _Named)]
+            parts = [_Named(frozenset().union(*names)), *others]
+        return parts[0] if len(parts) == 1 else lambda server: any(part(server) for part in parts)
+
+    def _and(self) -> Test:
+        parts = [self._not()]
+        while self._peek() == "and" or (self.forgiving and self._peek() not in ("", ")", "or")):
+            self._at += self._peek() == "and"
+            parts.append(self._not())
+        return _both(parts)
+
+    def _not(self) -> Test:
+        negated = False
+        while self._peek() == "not":
+            self._at += 1
+            negated = not negated
+        if negated and self.forgiving and self._peek() in ("", ")"):
+            return everything
+        test = self._atom()
+        return (lambda server: not test(server)) if negated else test
+
+    def _atom(self) -> Test:
+        if self._at >= len(self._tokens):
+            if self.forgiving:
+                return everything
+            raise SelectorError("the selector ends too early", len(self.text))
+        token, offset = self._tokens[self._at]
+        if self.forgiving and token in (")", "and", "or"):
+            return everything
+        self._at += 1
+        if token == "(":
+            test = self._or()
+            if self._peek() == ")":
+                self._at += 1
+            elif not self.forgiving:
+                raise SelectorError("( without )", offset)
+            return test
+        if token in (")", "and", "or"):
+            raise SelectorError(f"{token} is out of place", offset)
+        test = self.term(token, offset)
+        if not isinstance(test, _Named):
+            self._tests += 1
+            if self._tests > MAX_TESTS:
+                raise SelectorError(f"a selector has at most {MAX_TESTS} words other than names", offset)
+        return test
+
+
+def everything(_server: SelectorTarget) -> bool:
+    """What `all` takes."""
+    return True
+
+
+def _both(parts: Sequence[Test]) -> Test:
+    parts = [part for part in parts if part is not everything] or [everything]
+    return parts[0] if len(parts) == 1 else lambda server: all(part(server) for part in parts)
 
 
 def _test(kind: str, value: str, offset: int) -> Test:
@@ -153,9 +217,15 @@ def _test(kind: str, value: str, offset: int) -> Test:
             raise SelectorError("write label:key=value, or label:key for any value", offset)
         if not equals:
             return lambda server: key in server.labels
-        return lambda server: key in server.labels and fnmatch.fnmatchcase(server.labels[key], wanted)
+        return lambda server: key in server.labels and _fits(server.labels[key], wanted)
     if kind == "group":
-        return lambda server: any(fnmatch.fnmatchcase(group, value) for group in server.groups)
+        return lambda server: any(_fits(group, value) for group in server.groups)
     if kind == "provider":
-        return lambda server: fnmatch.fnmatchcase(server.provider, value)
-    return lambda server: fnmatch.fnmatchcase(server.name, value)
+        return lambda server: _fits(server.provider, value)
+    if PATTERN.isdisjoint(value):
+        return _Named(frozenset((value,)))
+    return lambda server: _fits(server.name, value)
+
+
+def _fits(text: str, pattern: str) -> bool:
+    return text == pattern if PATTERN.isdisjoint(pattern) else fnmatch.fnmatchcase(text, pattern)

@@ -11,6 +11,9 @@ from core.batch.selector import Selector, SelectorTarget, parse_selector
 from core.errors import Fault
 from core.model.ids import ENGINE_SERVER
 
+MOST_HINTS = 20
+"""For so many faults a name that is meant is looked for."""
+
 
 def check_targets(loaded: LoadedBatch, servers: Sequence[SelectorTarget]) -> list[Fault]:
     """Faults for groups, names, labels and providers that no server of the inventory has."""
@@ -20,21 +23,26 @@ def check_targets(loaded: LoadedBatch, servers: Sequence[SelectorTarget]) -> lis
         "provider": sorted({server.provider for server in servers}),
         "label": sorted({key for server in servers for key in server.labels}),
     }
+    there = {kind: frozenset(candidates) for kind, candidates in known.items()}
     faults: list[Fault] = []
     for step_name, step in loaded.batch.steps.items():
         if step.on_engine:
             continue
         for kind, value, offset in parse_selector(step.on).mentions:
             wanted = value.partition("=")[0] if kind == "label" else value
-            if any(fnmatch.fnmatchcase(candidate, wanted) for candidate in known[kind]):
+            if wanted in there[kind]:
                 continue
-            if kind == "name" and any(mark in wanted for mark in "*?["):
+            pattern = any(mark in wanted for mark in "*?[")
+            if pattern and any(fnmatch.fnmatchcase(candidate, wanted) for candidate in known[kind]):
+                continue
+            if kind == "name" and pattern:
                 continue  # a pattern may match nothing: the plan warns where a step has no server
             line, column = loaded.at("steps", step_name, "on")
             node = loaded.document.node("steps", step_name, "on")
             if node is not None and not node.block:
                 column += offset + (1 if node.quoted else 0)
-            near = difflib.get_close_matches(wanted, known[kind], n=1)
+            # Looking for a near one costs: not for each of thousands of wrong names.
+            near = difflib.get_close_matches(wanted, known[kind], n=1) if len(faults) < MOST_HINTS else []
             listed = ", ".join(known[kind][:8])
             hint = (
                 f"did you mean {kind}:{near[0]}?"

@@ -35,6 +35,7 @@ from core.model.views import (
     Plan,
     RunInfo,
     ServerInfo,
+    ServerRun,
     StepInfo,
     StepNeed,
     TaskInfo,
@@ -117,6 +118,10 @@ class Engine(Protocol):
 
     async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
         """The inventory; `refresh` asks the providers again. Raises InputError with every fault."""
+        ...
+
+    async def server_runs(self, server: str, *, limit: int = 20) -> Sequence[ServerRun]:
+        """The newest runs that had tasks on a server, newest first; none for a name that no run knows."""
         ...
 
     async def batches(self) -> Sequence[BatchInfo]:

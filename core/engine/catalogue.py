@@ -6,6 +6,7 @@ Files are read when asked for, never watched: a face asks again when it wants ne
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,9 @@ from providers.base import Server
 if TYPE_CHECKING:
     from core.config.resolve import Resolver
 
+HOST_KEY_READ_S = 2.0
+"""A host key is asked of a server as it was described at most so long ago: thousands may be asked in a row."""
+
 
 class Catalogue:
     """The inventory and batches of one workspace."""
@@ -36,7 +40,8 @@ class Catalogue:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._inventory: Inventory | None = None
-        self._users: dict[str, str] = {}
+        self._read_at = 0.0
+        self._reading = asyncio.Lock()
         self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path, workspace.allow_paths)
 
     # ------------------------------------------------------------ servers
@@ -48,15 +53,20 @@ class Catalogue:
                 await self._inventory.close()
                 self._inventory = None
             self._inventory = await Inventory.load(self._workspace.path, self._workspace.state_dir)
+            self._read_at = time.monotonic()
         return self._inventory
 
     async def server_list(self) -> Sequence[Server]:
         """Every server as its provider describes it now."""
         return (await self.inventory(refresh=True)).servers
 
-    async def server(self, name: str) -> Server:
-        """One server by name. Raises InputError, with a near name where there is one."""
-        servers = {server.name: server for server in await self.server_list()}
+    async def server(self, name: str, *, new_enough_s: float = 0.0) -> Server:
+        """One server by name, as read at most so long ago. Raises InputError, with a near name where there is one."""
+        if self._inventory is None or time.monotonic() - self._read_at > new_enough_s:
+            async with self._reading:  # many who ask at once share one reading
+                if self._inventory is None or time.monotonic() - self._read_at > new_enough_s:
+                    await self.server_list()
+        servers = (await self.inventory()).by_name
         try:
             return servers[name]
         except KeyError:
@@ -89,7 +99,8 @@ class Catalogue:
         from core.ssh.pool import fetch_host_key
 
         try:
-            shown = await fetch_host_key(await self.server(name), ssh_settings(self._workspace))
+            server = await self.server(name, new_enough_s=HOST_KEY_READ_S)
+            shown = await fetch_host_key(server, ssh_settings(self._workspace))
         except Unreachable as error:
             raise ServersUnreachable(f"{name} cannot be reached: {error.why}", hint=error.hint) from error
         return HostKey(name, shown.address, shown.port, shown.key, shown.fingerprint, shown.known_as)

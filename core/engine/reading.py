@@ -33,6 +33,7 @@ from core.model.views import (
     Plan,
     RunInfo,
     ServerInfo,
+    ServerRun,
     StepInfo,
     StepNeed,
     TaskInfo,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.2
 PAGE_EVENTS = 1000
+EXECUTING = (RunState.RUNNING, RunState.ROLLING_BACK)
 
 
 class ReadingEngine:
@@ -138,6 +140,14 @@ class ReadingEngine:
     async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
         """See Engine.servers."""
         return await (await self.catalogue()).server_infos(await self._reader.holds(), refresh=refresh)
+
+    async def server_runs(self, server: str, *, limit: int = 20) -> Sequence[ServerRun]:
+        """See Engine.server_runs."""
+        from core.store.serverpast import server_runs
+
+        found = await server_runs(self._reader, server, limit)
+        owner = self._owner()
+        return [replace(each, interrupted=each.state in EXECUTING and owner is None) for each in found]
 
     async def batches(self) -> Sequence[BatchInfo]:
         """See Engine.batches."""
@@ -369,8 +379,7 @@ class ReadingEngine:
         name = name_for_rollback(workspace, run)
         if name:
             run = replace(run, confirm=name)
-        executing = run.state in (RunState.RUNNING, RunState.ROLLING_BACK)
-        if executing and self._owner() is None:
+        if run.state in EXECUTING and self._owner() is None:
             return replace(run, interrupted=True)
         return run
 

@@ -114,6 +114,25 @@ class ServerInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerRun:
+    """What one run did on one server. `counts` are those of its tasks there, `task` the one of them that tells most: in
+    doubt, else failed, else running, else the last; `why` and `last_line` are that task's.
+    """
+
+    run: int
+    batch: str
+    state: RunState
+    created: float
+    ended: float | None
+    counts: Mapping[TaskState, int]
+    task: TaskKey
+    task_state: TaskState
+    why: str = ""
+    last_line: str = ""
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BatchInfo:
     """One batch document of the workspace; `faults` says why it cannot be planned."""
 

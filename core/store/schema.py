@@ -200,5 +200,17 @@ ALTER TABLE runs ADD COLUMN controller TEXT NOT NULL DEFAULT '';
 CREATE INDEX acts ON events (run, seq) WHERE actor != 'engine';
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
+VERSION_7 = """
+CREATE INDEX tasks_by_server ON tasks (server, run);
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    VERSION_1,
+    VERSION_2,
+    VERSION_3,
+    VERSION_4,
+    VERSION_5,
+    VERSION_6,
+    VERSION_7,
+)
 VERSION = len(MIGRATIONS)

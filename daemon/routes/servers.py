@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 
 from core.engine.api import HostKey
-from core.model.views import ServerInfo
+from core.model.views import ServerInfo, ServerRun
 from daemon.access import Action, Caller
 from daemon.context import TheEngine, may
 
@@ -38,6 +38,17 @@ async def stop(
 ) -> Sequence[str]:
     """Stops servers; answers with what was stopped."""
     return await engine.stop_servers(names)
+
+
+@router.get("/servers/{name}/runs")
+async def server_runs(
+    engine: TheEngine,
+    caller: Annotated[Caller, may(Action.RUNS_READ)],
+    name: str,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+) -> Sequence[ServerRun]:
+    """The newest runs that had tasks on a server; none for a name that no run knows."""
+    return await engine.server_runs(name, limit=limit)
 
 
 @router.get("/servers/{name}/host-key")

@@ -32,6 +32,7 @@ from core.model.views import (
     Plan,
     RunInfo,
     ServerInfo,
+    ServerRun,
     StepInfo,
     StepNeed,
     TaskInfo,
@@ -295,6 +296,24 @@ class ScriptedEngine:
     async def stop_servers(self, names: Sequence[str] = ()) -> Sequence[str]:
         self._called("stop_servers", tuple(names))
         return []
+
+    async def server_runs(self, server: str, *, limit: int = 20) -> Sequence[ServerRun]:
+        self.reads["server_runs"] += 1
+        found = []
+        for number in sorted(self.run_list, reverse=True):
+            run, mine = (
+                self.run_list[number],
+                [task for task in self.run_list[number].tasks if task.server == server],
+            )
+            if mine:
+                last = mine[-1]
+                told = (last.key, last.state, last.why, last.last_line)
+                info = run.info
+                counts = dict(Counter(task.state for task in mine))
+                found.append(
+                    ServerRun(number, info.batch, info.state, info.created, info.ended, counts, *told)
+                )
+        return found[:limit]
 
     async def host_key(self, server: str) -> HostKey:
         self._called("host_key", server)

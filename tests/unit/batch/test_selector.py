@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,9 +82,21 @@ def test_depth_and_length_are_bounded() -> None:
     assert taken("(" * 50 + "all" + ")" * 50)
     with pytest.raises(SelectorError, match="nested deeper than 50"):
         parse_selector("(" * 60 + "all" + ")" * 60)
-    with pytest.raises(SelectorError, match="at most 1000 words"):
+    with pytest.raises(SelectorError, match="at most 25000 words"):
         parse_selector("not " * 100_000 + "all")
+    with pytest.raises(SelectorError, match="at most 1000 words other than names"):
+        parse_selector(" or ".join(["name:*a*"] * 1001))
     assert parse_selector(" or ".join(["all"] * 500)).matches(INVENTORY[0])
+
+
+def test_thousands_of_names_are_one_look_up() -> None:
+    names = [f"web-{number}" for number in range(10_000)]
+    selector = parse_selector(" or ".join([*(f"name:{name}" for name in names), "group:db"]))
+    assert len(selector.mentions) == 10_001
+    servers = [replace(INVENTORY[0], name=name, groups=()) for name in (*names, "web-10000")]
+    assert [server.name for server in servers if selector.matches(server)] == names
+    excluded = parse_selector("not (name:web-1 or name:web-2)")
+    assert not excluded.matches(servers[1]) and excluded.matches(servers[3])
 
 
 def test_what_a_selector_mentions() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.selectors import as_selector
-from cli.servers_exec import MAX_COMMAND_BYTES, adhoc_batch
 from core.batch.load import load_batch
+from core.engine.adhoc import MAX_COMMAND_BYTES, adhoc_batch
 from core.engine.api import HostKey
 from core.engine.executor import Ended
 from core.engine.reading import ReadingEngine
@@ -182,7 +182,7 @@ def test_exec_with_json(windlass: Windlass, lab: Lab) -> None:
 
 
 def test_exec_keeps_the_newest_documents_only(windlass: Windlass, lab: Lab, monkeypatch: Any) -> None:
-    monkeypatch.setattr("cli.servers_exec.KEPT", 2)
+    monkeypatch.setattr("core.engine.adhoc.KEPT", 2)
     for number in range(4):
         assert windlass("servers", "exec", "a", f"echo {number}").status == 0
     kept = sorted((lab.path / ".windlass" / "adhoc").iterdir())
