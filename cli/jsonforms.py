@@ -258,6 +258,7 @@ def server(info: ServerInfo) -> Form:
         "source": info.source,
         "note": info.note,
         "held_by": info.held_by,
+        "last_run": info.last_run,
         "options_ignored": list(info.options_ignored),
     }
 

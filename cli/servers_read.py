@@ -101,6 +101,7 @@ async def _show(name: str, as_json: bool) -> Exit:
         ("written in", server.source),
         ("note", server.note),
         ("held by", f"run {server.held_by}" if server.held_by is not None else ""),
+        ("last run", f"run {server.last_run}" if server.last_run is not None else ""),
     ):
         if value:
             out(f"{label + ':':<12}{clean(value)}")

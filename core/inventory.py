@@ -10,6 +10,7 @@ import asyncio
 import difflib
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +26,26 @@ SERVERS_FOLDER = "servers"
 PROVIDERS_FOLDER = "providers"
 MAX_FILES = 1000
 MAX_FILE_BYTES = 4 * 1024 * 1024
+SETTLED_NS = 1_000_000_000
+"""A file that changed a shorter time ago may change again within the grain of its time: it is read again."""
+
+
+Stamp = tuple[int, ...]
+"""Which file it is, how large, and when it was changed last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One settings file with its provider and the servers that it gave; `note` says why it gave none."""
+    """One settings file with its provider and the servers that it gave; `note` says why it gave none. `context` is what
+    was read of it, `stamp` tells whether it is still the same file.
+    """
 
     file: str
     provider: Provider
     servers: Sequence[Server]
     note: str = ""
+    context: ProviderContext | None = None
+    stamp: Stamp = ()
 
 
 class Inventory:
@@ -47,14 +58,19 @@ class Inventory:
         self.notes: Sequence[str] = tuple(source.note for source in sources if source.note)
 
     @classmethod
-    async def load(cls, workspace: Path, state_dir: Path) -> Inventory:
-        """Reads every settings file and asks its provider. Raises InputError with the faults of all files."""
+    async def load(cls, workspace: Path, state_dir: Path, before: Inventory | None = None) -> Inventory:
+        """Reads every settings file and asks its provider. Raises InputError with the faults of all files.
+
+        A file that is as it was for the inventory `before` is not parsed again; its provider is asked all the same.
+        """
+        known = {source.file: source for source in before._sources} if before else {}
         faults: list[Fault] = []
         sources: list[Source] = []
         for file in await asyncio.to_thread(_settings_files, workspace):
             try:
-                context = await asyncio.to_thread(_context, workspace, state_dir, file)
-                sources.append(await _ask(context))
+                was = known.get(_shown(workspace, file))
+                read = await asyncio.to_thread(_context, workspace, state_dir, file, was)
+                sources.append(await _ask(*read))
             except InputError as error:
                 faults += error.faults or [Fault(_shown(workspace, file), 0, 0, error.message, error.hint)]
         if not faults:
@@ -189,10 +205,15 @@ def _settings_files(workspace: Path) -> list[Path]:
     return files
 
 
-def _context(workspace: Path, state_dir: Path, file: Path) -> ProviderContext:
+def _context(
+    workspace: Path, state_dir: Path, file: Path, before: Source | None
+) -> tuple[ProviderContext, Stamp]:
     shown = _shown(workspace, file)
     if not file.resolve().is_relative_to(workspace.resolve()):
         raise InputError(f"{shown} is a link that leads out of the workspace")
+    stamp = _stamp(file)
+    if before is not None and before.context is not None and before.stamp == stamp:
+        return before.context, stamp
     settings, positions = read_settings_file(workspace, file)
     line, column = positions.get(("provider",), (1, 1))
     name = settings.get("provider")
@@ -204,26 +225,39 @@ def _context(workspace: Path, state_dir: Path, file: Path) -> ProviderContext:
         why = registry.refuse_provider(name)
     if why:
         raise InputError(shown, faults=[Fault(shown, line, column, why)])
-    return ProviderContext(
+    context = ProviderContext(
         workspace=workspace,
         state_dir=state_dir / PROVIDERS_FOLDER / str(name),
         settings_file=file,
         settings=settings,
         positions=positions,
     )
+    return context, stamp
 
 
-async def _ask(context: ProviderContext) -> Source:
+def _stamp(file: Path) -> Stamp:
+    """As of now; of a file that is not there, or that changed in this very moment, one that no other is like."""
+    try:
+        found = file.stat()
+    except OSError:
+        return (time.monotonic_ns(),)
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    fresh = time.monotonic_ns() if abs(time.time_ns() - changed) < SETTLED_NS else 0
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, fresh)
+
+
+async def _ask(context: ProviderContext, stamp: Stamp) -> Source:
     name = str(context.settings["provider"])
     factory = await asyncio.to_thread(registry.load, name)
     provider = factory(context)
     try:
-        return Source(context.file, provider, tuple(await provider.list()))
+        servers, note = tuple(await provider.list()), ""
     except ProviderError as error:
-        return Source(context.file, provider, (), note=f"{context.file}: {error}")
+        servers, note = (), f"{context.file}: {error}"
     except BaseException:
         await provider.close()
         raise
+    return Source(context.file, provider, servers, note, context, stamp)
 
 
 # ---------------------------------------------------------------- checking

@@ -30,6 +30,7 @@ class SettingsReader:
 
     def __init__(self, context: ProviderContext) -> None:
         self.context = context
+        self.file = context.file
         self.faults: list[Fault] = []
 
     def fault(self, path: SettingsPath, message: str, *, hint: str = "") -> None:

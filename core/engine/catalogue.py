@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ class Catalogue:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._inventory: Inventory | None = None
+        self._before: Inventory | None = None
+        self._told: tuple[Inventory, Sequence[ServerInfo]] | None = None
         self._read_at = 0.0
         self._reading = asyncio.Lock()
         self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path, workspace.allow_paths)
@@ -49,10 +51,13 @@ class Catalogue:
     async def inventory(self, *, refresh: bool = False) -> Inventory:
         """The inventory, loaded on first use. Raises InputError with every fault."""
         if self._inventory is None or refresh:
-            if self._inventory is not None:
-                await self._inventory.close()
-                self._inventory = None
-            self._inventory = await Inventory.load(self._workspace.path, self._workspace.state_dir)
+            before, self._inventory = self._inventory, None
+            if before is not None:
+                await before.close()
+            self._inventory = await Inventory.load(
+                self._workspace.path, self._workspace.state_dir, before or self._before
+            )
+            self._before = self._inventory
             self._read_at = time.monotonic()
         return self._inventory
 
@@ -76,10 +81,24 @@ class Catalogue:
             hint = f"did you mean {near[0]}?" if near else "`windlass servers list` shows the inventory"
             raise NotFound(f"there is no server {name}", hint=hint) from None
 
-    async def server_infos(self, holds: Mapping[str, int], *, refresh: bool) -> Sequence[ServerInfo]:
-        """Every server with where it is reached and which run holds it."""
+    async def server_infos(
+        self,
+        holds: Mapping[str, int],
+        last_runs: Callable[[Sequence[str]], Awaitable[Mapping[str, int]]],
+        *,
+        refresh: bool,
+    ) -> Sequence[ServerInfo]:
+        """Every server with where it is reached, which run holds it and which was its last."""
         inventory = await self.inventory(refresh=refresh)
-        return await asyncio.to_thread(_infos, inventory.servers, holds)
+        last = await last_runs([server.name for server in inventory.servers])
+        if self._told is None or self._told[0] is not inventory:
+            self._told = (inventory, await asyncio.to_thread(_infos, inventory.servers))
+        return [
+            replace(info, held_by=holds.get(info.name), last_run=last.get(info.name))
+            if info.name in holds or info.name in last
+            else info
+            for info in self._told[1]
+        ]
 
     async def start_servers(self, names: Sequence[str]) -> Sequence[str]:
         """Starts servers through their providers."""
@@ -248,7 +267,7 @@ class Catalogue:
             await self._inventory.close()
 
 
-def _infos(servers: Sequence[Server], holds: Mapping[str, int]) -> list[ServerInfo]:
+def _infos(servers: Sequence[Server]) -> list[ServerInfo]:
     """Servers with where they are reached; off the loop, since ssh_config files are read for it."""
     from core.ssh.options import resolve
 
@@ -267,7 +286,6 @@ def _infos(servers: Sequence[Server], holds: Mapping[str, int]) -> list[ServerIn
                 state=server.state.value,
                 source=server.source,
                 note=server.note,
-                held_by=holds.get(server.name),
                 options_ignored=tuple(reached.ignored),
             )
         )

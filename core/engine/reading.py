@@ -10,6 +10,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
@@ -139,7 +140,12 @@ class ReadingEngine:
 
     async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
         """See Engine.servers."""
-        return await (await self.catalogue()).server_infos(await self._reader.holds(), refresh=refresh)
+        from core.store.serverpast import last_runs
+
+        holds = await self._reader.holds()
+        return await (await self.catalogue()).server_infos(
+            holds, partial(last_runs, self._reader), refresh=refresh
+        )
 
     async def server_runs(self, server: str, *, limit: int = 20) -> Sequence[ServerRun]:
         """See Engine.server_runs."""

@@ -97,7 +97,9 @@ class EnvironmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """One server. `options_ignored` are ssh_config options that matter and are not honoured, with why."""
+    """One server. `held_by` is the open run that holds it, `last_run` the newest that had tasks on it.
+    `options_ignored` are ssh_config options that matter and are not honoured, with why.
+    """
 
     name: str
     provider: str
@@ -110,6 +112,7 @@ class ServerInfo:
     source: str
     note: str = ""
     held_by: int | None = None
+    last_run: int | None = None
     options_ignored: tuple[str, ...] = ()
 
 

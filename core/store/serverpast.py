@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from core.model.ids import TaskKey
 from core.model.states import FAILING, RunState, TaskState
@@ -11,6 +12,16 @@ from core.store.reader import StoreReader
 
 MATTERS = (TaskState.IN_DOUBT, *sorted(FAILING), TaskState.RUNNING, TaskState.BLOCKED)
 """Which task of a server tells most of a run, first the most."""
+
+
+async def last_runs(reader: StoreReader, servers: Sequence[str]) -> Mapping[str, int]:
+    """The newest run that had tasks on each server, for those that ever had one: a look-up each in an index."""
+    rows = await reader.rows(
+        "SELECT value, (SELECT max(run) FROM tasks WHERE server = value) AS newest FROM json_each(?) "
+        "WHERE newest IS NOT NULL",
+        [json.dumps(list(servers))],
+    )
+    return dict(rows)
 
 
 async def server_runs(reader: StoreReader, server: str, limit: int) -> Sequence[ServerRun]:

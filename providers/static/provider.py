@@ -5,6 +5,7 @@ It knows addresses and nothing more: whether a server runs is not asked, and non
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from providers.base import ProviderContext, ProviderError, Server, ServerState, SshTarget, refuse_server_name
@@ -27,6 +28,9 @@ class StaticProvider:
 
         Raises InputError with every fault, ProviderError where a configuration file cannot be read.
         """
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> Sequence[Server]:
         reader = SettingsReader(self._context)
         settings = read_settings(reader)
         reader.finish()

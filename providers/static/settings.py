@@ -126,7 +126,7 @@ def _servers(
             groups=groups,
             labels=labels,
             state=ServerState.UNKNOWN,
-            source=f"{reader.context.file}:{line}",
+            source=f"{reader.file}:{line}",
             note=note,
         )
         for name, address in zip(names, addresses, strict=False)

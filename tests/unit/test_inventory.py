@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import core.inventory
 from core.errors import InputError, ProviderError
 from core.inventory import Inventory, Source
 from providers.base import Server, ServerState, SshTarget
@@ -74,6 +75,43 @@ async def test_other_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "servers" / ".hidden.yaml").write_text("{")
     (tmp_path / "servers" / "b.yml").write_text("provider: static\nservers: {b: 10.0.0.2}\n")
     assert [server.name for server in (await _load(tmp_path)).servers] == ["a", "b"]
+
+
+async def test_a_file_that_did_not_change_is_not_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path, a="provider: static\nservers: {a: 10.0.0.1}\n", b="provider: static\n")
+    for name in ("a", "b"):
+        _age(tmp_path / "servers" / f"{name}.yaml")
+    monkeypatch.setattr("core.inventory.SETTLED_NS", 0)  # ctime can't be set
+    first = await _load(tmp_path)
+    parsed: list[str] = []
+    read = core.inventory.read_settings_file
+    monkeypatch.setattr(
+        "core.inventory.read_settings_file",
+        lambda workspace, file: parsed.append(file.name) or read(workspace, file),
+    )
+    again = await Inventory.load(tmp_path, tmp_path / ".windlass", first)
+    assert not parsed and [server.name for server in again.servers] == ["a"]
+    (tmp_path / "servers" / "b.yaml").write_text("provider: static\nservers: {b: 10.0.0.2}\n")
+    changed = await Inventory.load(tmp_path, tmp_path / ".windlass", again)
+    assert parsed == ["b.yaml"] and [server.name for server in changed.servers] == ["a", "b"]
+
+
+async def test_a_file_of_this_moment_is_read_again(tmp_path: Path) -> None:
+    """The same size within the grain of the file's time: only reading tells."""
+    _write(tmp_path, a="provider: static\nservers: {a: 10.0.0.1}\n")
+    first = await _load(tmp_path)
+    before = (tmp_path / "servers" / "a.yaml").stat()
+    with (tmp_path / "servers" / "a.yaml").open("r+") as file:
+        file.write("provider: static\nservers: {b: 10.0.0.1}\n")
+    os.utime(tmp_path / "servers" / "a.yaml", ns=(before.st_atime_ns, before.st_mtime_ns))
+    again = await Inventory.load(tmp_path, tmp_path / ".windlass", first)
+    assert [server.name for server in again.servers] == ["b"]
+
+
+def _age(file: Path) -> None:
+    os.utime(file, (1_700_000_000, 1_700_000_000))
 
 
 # ---------------------------------------------------------------- faults

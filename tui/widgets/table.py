@@ -40,7 +40,8 @@ class Column:
 class VirtualTable(ScrollView, Generic[Item], can_focus=True):
     """Rows of items: `key` tells items apart, `cells` gives the spans of each column.
 
-    `quiet` shows the cursor only while the table has the focus; `empty` stands where there are no rows.
+    `quiet` shows the cursor only while the table has the focus; `empty` stands where there are no rows. `margin` gives
+    one cell before each row, for its mark; `heading` the one span of lines that a row is, where it has no columns.
     """
 
     DEFAULT_CSS = """
@@ -103,6 +104,8 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         header: bool = True,
         empty: Sequence[Spans] = (),
         quiet: bool = False,
+        margin: Callable[[Item], Span] | None = None,
+        heading: Callable[[Item], Spans | None] | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
@@ -113,6 +116,9 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         self._header = 1 if header else 0
         self._empty = tuple(empty)
         self._quiet = quiet
+        self._margin = margin
+        self._heading = heading
+        self._widths_at: tuple[int, list[int]] = (-1, [])
         self._items: list[Item] = []
         self._index: dict[Hashable, int] = {}
         self._cursor = 0
@@ -141,6 +147,13 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         if tuple(lines) != self._empty:
             self._empty = tuple(lines)
             self._resize_rows()
+            self.refresh()
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Other columns from now on; `cells` gives as many."""
+        if tuple(columns) != self._columns:
+            self._columns = tuple(columns)
+            self._widths_at = (-1, [])
             self.refresh()
 
     def set_items(self, items: Sequence[Item], *, cursor: Hashable = None) -> None:
@@ -272,20 +285,25 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
 
     def _widths(self, total: int) -> list[int]:
         """A width for each column, 0 for those that are hidden at this width."""
+        if self._widths_at[0] != total:
+            self._widths_at = (total, self._measured(total))
+        return self._widths_at[1]
+
+    def _measured(self, total: int) -> list[int]:
         shown = [not column.min_table or total >= column.min_table for column in self._columns]
         widths = [column.width if seen else 0 for column, seen in zip(self._columns, shown, strict=True)]
         flexible = [at for at, column in enumerate(self._columns) if not column.width and shown[at]]
-        taken = 1 + sum(widths) + GAP * max(0, sum(shown) - 1)
+        taken = (1 if self._margin is None else 2) + sum(widths) + GAP * max(0, sum(shown) - 1)
         for at in flexible:
             widths[at] = max(1, (total - taken) // len(flexible))
         return widths
 
-    def _row(self, cells: Sequence[Spans], lead: Span, total: int) -> list[Span]:
+    def _row(self, cells: Sequence[Spans], lead: Sequence[Span], total: int) -> list[Span]:
         dots = look(self).glyphs.ellipsis
-        out: list[Span] = [lead]
+        out: list[Span] = [*lead]
         for column, width, cell in zip(self._columns, self._widths(total), cells, strict=True):
             if width:
-                if len(out) > 1:
+                if len(out) > len(lead):
                     out.append((" " * GAP, ""))
                 out += pad(cell, width, dots, right=column.right)
         return fit(out, total, dots) if width_of(out) > total else out
@@ -296,7 +314,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         base = self.rich_style
         if y < self._header:
             titles: list[Spans] = [[(column.title, "muted")] for column in self._columns]
-            return strip(self._row(titles, (" ", ""), total), total, style.paint, base)
+            return strip(self._row(titles, self._lead((" ", "")), total), total, style.paint, base)
         at = y - self._header + self.scroll_offset.y
         if not self._items and at < len(self._empty):
             line = fit([(" ", ""), *self._empty[at]], total, style.glyphs.ellipsis)
@@ -309,5 +327,16 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         if at == self._cursor and (self.has_focus or not self._quiet):
             over = style.paint.ground("mark" if self.has_focus else "mark_blur")
             lead = (style.glyphs.cursor, "accent" if self.has_focus else "line")
-        spans = self._row(self._cells(self._items[at]), lead, total)
+        item = self._items[at]
+        heading = self._heading(item) if self._heading is not None else None
+        if heading is not None:
+            spans = fit([*self._lead(lead, item), *heading], total, style.glyphs.ellipsis)
+        else:
+            spans = self._row(self._cells(item), self._lead(lead, item), total)
         return strip(spans, total, style.paint, base, over)
+
+    def _lead(self, cursor: Span, item: Item | None = None) -> list[Span]:
+        """What stands before the columns: the cursor, and the mark where rows can have one."""
+        if self._margin is None:
+            return [cursor]
+        return [cursor, self._margin(item) if item is not None else (" ", "")]
