@@ -11,7 +11,7 @@ from core.model.views import RunInfo, TaskInfo, WorkspaceInfo
 from tui.doubts import doubts, is_doubtful
 
 CHANGING = frozenset(
-    {"pause", "retry", "decide", "cancel", "roll_back", "start", "resume", "trust", "control"}
+    {"pause", "retry", "decide", "cancel", "roll_back", "start", "resume", "trust", "control", "run_command"}
 )
 OF_THE_CONTROL = frozenset({"retry", "decide", "cancel", "roll_back"})
 """What only who has the control of a run may do, where somebody has it; resuming as well."""

@@ -371,6 +371,16 @@ class WindlassApp(App[int]):
             )
             self.screen.say(told)
 
+    @property
+    def interval_s(self) -> float:
+        """At most so often changes of data are drawn."""
+        return self._bridge.interval_s
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what a person chooses is kept for the next time."""
+        return self._remembers
+
     def _draw_as_the_link_allows(self) -> None:
         self._bridge.interval_s = LOW_INTERVAL_S if self.low_bandwidth else self._interval_s
         self.animation_level = "none" if self.low_bandwidth or self.look.ascii_only else "full"

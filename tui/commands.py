@@ -38,6 +38,7 @@ COMMANDS: Sequence[Command] = (
     Command("batches", "The batches and their documents", "FILTER"),
     Command("start", "The plan of a batch, to be started", "BATCH", also=("batch",)),
     Command("servers", "The inventory", "FILTER", also=("inventory",)),
+    Command("server", "One server: what is known of it, what runs did there", "NAME", must=True),
     Command("config", "The configuration and where its values come from", also=("configuration",)),
     Command("events", "What happened in the workspace", "FILTER"),
     Command("audit", "Who decided and changed what", "FILTER"),

@@ -162,6 +162,16 @@ class SteadyDriver(LinuxDriver):
         self._stopping = True
         super().stop_application_mode()
 
+    def suspend_application_mode(self) -> None:
+        """Gives the terminal to another program; what is drawn meanwhile goes nowhere."""
+        super().suspend_application_mode()
+        self._writer_thread = None
+
+    def resume_application_mode(self) -> None:
+        """Takes it back; the screen is drawn anew."""
+        self._stopping = self.dropped = False
+        super().resume_application_mode()
+
     def close(self) -> None:
         """Ends the writing thread; one that a stalled terminal holds ends with the process."""
         thread = self._writer_thread

@@ -34,6 +34,9 @@ async def known_words(app: WindlassApp) -> Mapping[str, Sequence[tuple[str, str]
     }
     try:
         found["run"] = [(str(run.number), _run_words(run)) for run in await engine.runs(limit=RUNS_OFFERED)]
+        found["server"] = [
+            (server.name, f"{server.provider}, {server.state}") for server in await engine.servers()
+        ]
         found["start"] = [(batch.name, batch.description) for batch in await engine.batches()]
     except WindlassError:
         pass  # the line may be typed in full all the same
@@ -81,6 +84,12 @@ def _servers(app: WindlassApp, given: str) -> None:
     from tui.screens.servers import ServersScreen
 
     app.push_screen(ServersScreen(app.session, find=given))
+
+
+def _server(app: WindlassApp, given: str) -> None:
+    from tui.screens.server import ServerScreen
+
+    app.push_screen(ServerScreen(app.session, given))
 
 
 def _config(app: WindlassApp, _given: str) -> None:
@@ -148,6 +157,7 @@ PLACES: Mapping[str, Callable[[WindlassApp, str], None]] = {
     "batches": _batches,
     "start": _start,
     "servers": _servers,
+    "server": _server,
     "config": _config,
     "events": _events,
     "audit": _audit,

@@ -33,6 +33,11 @@ def duration(seconds_s: float | None) -> str:
     return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
 
 
+def milliseconds(seconds_s: float) -> str:
+    """A short duration: "12ms" below a second, then as `duration`."""
+    return f"{round(seconds_s * 1000)}ms" if seconds_s < 1 else duration(seconds_s)
+
+
 def ago(then: float, now: float) -> str:
     """How long ago: "now", "41s ago", "12m ago", "3h ago", "5d ago"."""
     passed = max(0.0, now - then)

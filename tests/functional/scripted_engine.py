@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from core.engine.api import HostKey, PlanRequest, RunRequest
-from core.errors import InputError, NotPossible, WindlassError
+from core.errors import InputError, NotPossible, ServersUnreachable, WindlassError
 from core.model import events as kinds
 from core.model.events import Event
 from core.model.ids import TaskKey
@@ -317,7 +317,7 @@ class ScriptedEngine:
 
     async def host_key(self, server: str) -> HostKey:
         self._called("host_key", server)
-        found = self.host_keys[server]
+        found = self.host_keys.get(server) or ServersUnreachable(f"{server} cannot be reached: no answer")
         if isinstance(found, WindlassError):
             raise found
         return found

@@ -574,30 +574,14 @@ async def test_a_retry_of_what_may_have_run_accepts_the_risk_in_words(make_app: 
         assert engine.calls == [("retry", 41, (TaskKey("publish", "web-03"),), True)]
 
 
-# ---------------------------------------------------------------- servers
-
-
-async def test_servers_filter_and_lead_to_their_run(make_app: MakeApp) -> None:
-    app = make_app(lab.lab())
-    async with app.run_test(size=(120, 40)) as pilot:
-        await press(pilot, "i", "slash", *"group:canary", "enter")
-        assert [server.name for server in app.screen.table.items] == ["web-09", "web-10", "web-11", "web-12"]
-        assert "Servers 4 of 13" in screen_text(app)
-        await press(pilot, "slash", *" nothing", "enter")
-        assert "No server fits the filter" in screen_text(app)
-        await press(pilot, "escape")
-        assert len(app.screen.table.items) == 13 and isinstance(app.screen, ServersScreen)
-        await press(pilot, "g", "enter")
-        assert isinstance(app.screen, RunScreen) and app.screen.number == 44
-        await press(pilot, "q", "q")
-        assert isinstance(app.screen, Dashboard)
+# ---------------------------------------------------------------- host keys
 
 
 async def test_trust_on_the_servers_screen(make_app: MakeApp) -> None:
     engine = lab.lab()
     app = make_app(engine)
     async with app.run_test(size=(120, 40)) as pilot:
-        await press(pilot, "i", "G", "T")
+        await press(pilot, "i", "g", "T")
         await until(pilot, lambda: isinstance(app.screen, TrustSheet))
         await press(pilot, "n")
         assert engine.calls == [("host_key", "db-1")]

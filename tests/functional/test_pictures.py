@@ -176,9 +176,16 @@ PICTURES = (
     Picture("decide_failed", failed_lab, ("enter", "d")),
     Picture("output", lab.lab, ("j", "enter", "o")),
     Picture("output_find", lab.lab, ("j", "enter", "o", "slash", "c", "o", "m", "p", "enter")),
-    Picture("servers", lab.lab, ("i", "G")),
+    Picture("servers", lab.lab, ("i",)),
     Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
-    Picture("servers_trust", lab.lab, ("i", "G", "T")),
+    Picture("servers_trust", lab.lab, ("i", "g", "T")),
+    Picture("servers_marked", lab.lab, ("i", "j", "space", "space", "space")),
+    Picture("servers_grouped", lab.lab, ("i", "v", "j", "j", "b", "escape", "g")),
+    Picture("servers_view", lab.lab, ("i", "v", "j")),
+    Picture("servers_filters", lab.lab, ("i", "f")),
+    Picture("servers_command", lab.lab, ("i", "space", "space", "x")),
+    Picture("server", lab.lab, ("i", "j", "enter")),
+    Picture("server_empty", lab.fresh_lab, ("i", "enter")),
     *(
         Picture(f"{screen}_{state}", engine, keys)
         for state, engine in STATES

@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Container, Vertical
-from textual.widgets import Input
+from textual.widget import Widget
 
 from core.model.views import BatchInfo
 from core.workspace.inside import open_inside
@@ -17,7 +17,7 @@ from tui import rows
 from tui.bridge import Changes
 from tui.look import look
 from tui.paint import Spans
-from tui.screens.base import Live
+from tui.screens.finding import Finding
 from tui.screens.run import RunScreen
 from tui.screens.start import StartSheet
 from tui.session import Session
@@ -27,9 +27,10 @@ from tui.widgets.table import Column, VirtualTable
 SHOWN_BYTES = 1024 * 1024
 
 
-class BatchesScreen(Live[None]):
-    """`find` filters from the beginning."""
+class BatchesScreen(Finding):
+    """The list, and beside it the document."""
 
+    HINT = "a name, a word"
     FOOTER = ("start", "find", "document", "copy", "update", "back")
     BINDINGS = [
         Binding(
@@ -45,8 +46,6 @@ class BatchesScreen(Live[None]):
     ]
     DEFAULT_CSS = """
     BatchesScreen {
-        #find { display: none; border: none; height: 1; padding: 0 1; background: $surface; }
-        #find.-open { display: block; }
         #body { layout: horizontal; height: 1fr; }
         #panel { width: 44%; max-width: 64; border: $frame $line; border-title-color: $foreground; height: 1fr; }
         #panel:focus-within, #document:focus-within { border: $frame $line-focus; }
@@ -58,15 +57,14 @@ class BatchesScreen(Live[None]):
     """
 
     def __init__(self, session: Session, find: str = "") -> None:
-        super().__init__(session)
-        self._find = find
+        super().__init__(session, find)
         self._batches: Sequence[BatchInfo] = ()
         self._shown = ""
 
     def body(self) -> ComposeResult:
         with Container(id="body"):
             with Vertical(id="panel"):
-                yield Input(self._find, placeholder="a name, a word", id="find", select_on_focus=False)
+                yield self.find_field()
                 yield VirtualTable[BatchInfo](
                     (Column("batch", 20), Column("steps", 9), Column("description")),
                     key=lambda batch: batch.name,
@@ -92,14 +90,18 @@ class BatchesScreen(Live[None]):
 
     @property
     def way_here(self) -> str:
-        return f"batches {self._find}".rstrip()
+        return f"batches {self.find}".rstrip()
 
     def on_mount(self) -> None:
         self.entitle("#panel", "Batches")
         self.entitle("#document", "")
         self.text.read_only = True
-        self.query_one("#find").set_class(bool(self._find), "-open")
-        self.table.focus()
+
+    def list_of_rows(self) -> Widget:
+        return self.table
+
+    def found(self) -> None:
+        self._show()
 
     async def reload(self, changes: Changes) -> None:
         if changes.servers or changes.many or not self._batches:
@@ -108,7 +110,7 @@ class BatchesScreen(Live[None]):
             await self._show_document()
 
     def _show(self) -> None:
-        wanted = self._find.lower().split()
+        wanted = self.find.lower().split()
         found = [
             batch
             for batch in self._batches
@@ -183,25 +185,8 @@ class BatchesScreen(Live[None]):
     def action_update(self) -> None:
         self.needs_reload(Changes(servers=True))
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self._find = event.value
-        self._show()
-
-    def on_input_submitted(self) -> None:
-        self.table.focus()
-
-    def action_find(self) -> None:
-        field = self.query_one("#find", Input)
-        field.add_class("-open")
-        field.focus()
-
     def action_back(self) -> None:
-        field = self.query_one("#find", Input)
         if self.text.has_focus:
             self.table.focus()
-        elif field.has_class("-open"):
-            field.value = ""
-            field.remove_class("-open")
-            self.table.focus()
         else:
-            self.leave()
+            super().action_back()

@@ -12,24 +12,24 @@ from typing import ClassVar, Generic, TypeVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
-from textual.widgets import Input, Static
+from textual.widget import Widget
+from textual.widgets import Static
 
 from tui.paint import Spans
-from tui.screens.base import Live
+from tui.screens.finding import Finding
 from tui.session import Session
 from tui.widgets.table import Column, VirtualTable
 
 Item = TypeVar("Item")
 
 
-class Listing(Live[None], Generic[Item]):
-    """`find` filters from the beginning. Rows are read by `reload`, which ends with `show`."""
+class Listing(Finding, Generic[Item]):
+    """Rows are read by `reload`, which ends with `show`."""
 
     WHAT: ClassVar[str] = ""
     """What the rows are: the title of the frame, and the crumb."""
     LINE: ClassVar[str] = ""
     """The command that leads here, where it is called otherwise."""
-    HINT: ClassVar[str] = "words that a row has in it"
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     FOOTER: ClassVar[tuple[str, ...]] = ("open", "find", "older", "copy", "back")
     BINDINGS = [
@@ -41,8 +41,6 @@ class Listing(Live[None], Generic[Item]):
     ]
     DEFAULT_CSS = """
     Listing {
-        #find { display: none; border: none; height: 1; padding: 0 1; background: $surface; }
-        #find.-open { display: block; }
         #panel { border: $frame $line; border-title-color: $foreground; border-subtitle-color: $muted; height: 1fr; }
         #panel:focus-within { border: $frame $line-focus; }
         #detail { border: $frame $line; border-title-color: $foreground; height: 8; padding: 0 1; }
@@ -51,8 +49,7 @@ class Listing(Live[None], Generic[Item]):
     """
 
     def __init__(self, session: Session, find: str = "") -> None:
-        super().__init__(session)
-        self.find = find
+        super().__init__(session, find)
         self.rows: list[Item] = []
         self.all_read = False
         """Whether there is nothing older."""
@@ -94,7 +91,7 @@ class Listing(Live[None], Generic[Item]):
 
     def body(self) -> ComposeResult:
         with Vertical(id="panel"):
-            yield Input(self.find, placeholder=self.HINT, id="find", select_on_focus=False)
+            yield self.find_field()
             yield VirtualTable[Item](self.COLUMNS, key=self.key_of, cells=self.cells, id="rows")
         yield Static("", id="detail")
 
@@ -112,8 +109,12 @@ class Listing(Live[None], Generic[Item]):
 
     def on_mount(self) -> None:
         self.entitle("#panel", self.WHAT.capitalize())
-        self.query_one("#find").set_class(bool(self.find), "-open")
-        self.table.focus()
+
+    def list_of_rows(self) -> Widget:
+        return self.table
+
+    def found(self) -> None:
+        self.show()
 
     def show(self) -> None:
         """Draws the rows that fit the filter."""
@@ -172,27 +173,6 @@ class Listing(Live[None], Generic[Item]):
 
     def action_copy(self) -> None:
         self.copy(self.session.command(*self.command()))
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        self.find = event.value
-        self.show()
-
-    def on_input_submitted(self) -> None:
-        self.table.focus()
-
-    def action_find(self) -> None:
-        field = self.query_one("#find", Input)
-        field.add_class("-open")
-        field.focus()
-
-    def action_back(self) -> None:
-        field = self.query_one("#find", Input)
-        if field.has_class("-open"):
-            field.value = ""
-            field.remove_class("-open")
-            self.table.focus()
-        else:
-            self.leave()
 
 
 def entry(name: str, spans: Spans) -> Spans:

@@ -35,7 +35,9 @@ SLOW_S = 0.4
 
 
 class StartSheet(Sheet[int]):
-    """Ends with the number of the run that was started, or None. `batch` is chosen at the beginning."""
+    """Ends with the number of the run that was started, or None. `batch` is chosen at the beginning; where it is
+    `alone`, as one that was made for this occasion, no other can be chosen.
+    """
 
     TITLE_TEXT = "Start a batch"
     FOOTER = ("start", "alongside", "fields", "close")
@@ -54,6 +56,7 @@ class StartSheet(Sheet[int]):
     StartSheet {
         #sheet { width: 96%; max-width: 132; height: 94%; }
         #start-body { layout: horizontal; height: 1fr; }
+        &.-alone #batches { display: none; }
         #batches { width: 37; height: 1fr; border-right: $rule $line; }
         #start-right { width: 1fr; height: 1fr; }
         #plan { height: 1fr; padding: 0 1; }
@@ -72,9 +75,11 @@ class StartSheet(Sheet[int]):
     }
     """
 
-    def __init__(self, session: Session, batch: str = "") -> None:
+    def __init__(self, session: Session, batch: str = "", *, alone: bool = False) -> None:
         super().__init__(session)
         self._wanted = batch
+        self._alone = alone
+        self.set_class(alone, "-alone")
         self._batches: list[BatchInfo] = []
         self._plan: Plan | None = None
         self._planned: PlanRequest | None = None
@@ -107,16 +112,18 @@ class StartSheet(Sheet[int]):
         return self.query_one("#batches", VirtualTable)
 
     def default_focus(self) -> Widget:
-        return self.table
+        return self.query_one("#plan") if self._alone else self.table
 
     def on_mount(self) -> None:
         self.query_one("#fields").can_focus = False
+        if self._alone:
+            self.entitle("#sheet", "Run a command")
         self._say([[("Reading the batches", "muted")]])
         self.undertake(self._load, "plan")
 
     async def _load(self) -> None:
         try:
-            self._batches = list(await self.session.engine.batches())
+            self._batches = [] if self._alone else list(await self.session.engine.batches())
         except WindlassError as error:
             self._show_error(error)
             return
@@ -129,7 +136,7 @@ class StartSheet(Sheet[int]):
         if not self._batches:
             self._say([[("A batch is work to be done: steps in batches/NAME.yaml.", "")]])
         self.table.set_items(self._batches, cursor=wanted or None)
-        self.table.focus()
+        self.set_focus(self.default_focus())
         await self._show_chosen()
 
     # ------------------------------------------------------------ the plan
@@ -254,7 +261,7 @@ class StartSheet(Sheet[int]):
         """Enter takes the value and goes on to the next field; after the last one back to the batches."""
         fields = list(self.query(Input))
         at = fields.index(event.input) + 1
-        self.set_focus(fields[at] if at < len(fields) else self.table)
+        self.set_focus(fields[at] if at < len(fields) else self.default_focus())
         self._replan()
 
     def on_input_blurred(self) -> None:

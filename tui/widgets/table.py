@@ -193,6 +193,12 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
             self._items[at] = item
             self.refresh_row(at)
 
+    def refresh_key(self, key: Hashable) -> None:
+        """Draws the row of a thing again, if it is on the screen."""
+        at = self._index.get(key)
+        if at is not None:
+            self.refresh_row(at)
+
     def refresh_row(self, index: int) -> None:
         """Draws one row again, if it is on the screen."""
         y = index + self._header - self.scroll_offset.y
