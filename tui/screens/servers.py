@@ -78,7 +78,7 @@ class ServersScreen(Finding, ServerActions):
         #servers-panel { border: $frame $line; border-title-color: $foreground; height: 1fr;
             border-subtitle-color: $muted; }
         #servers-panel:focus-within { border: $frame $line-focus; }
-        #detail { border: $frame $line; border-title-color: $foreground; height: 8; padding: 0 1; }
+        #detail { border: $frame $line; border-title-color: $foreground; height: 9; padding: 0 1; }
         &.-short #detail { height: 6; }
     }
     """
