@@ -33,6 +33,7 @@ from core.model.views import (
     OutletInfo,
     OutputPage,
     Plan,
+    PlannedTask,
     RunInfo,
     ServerInfo,
     ServerRun,
@@ -147,6 +148,14 @@ class EngineClient:
     async def plan(self, request: PlanRequest) -> Plan:
         """See Engine.plan."""
         return await self._post(Plan, "/plans", codec.dump(PlanRequest, self._with_variables(request)))
+
+    async def plan_tasks(
+        self, request: PlanRequest, step: str, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[PlannedTask]:
+        """See Engine.plan_tasks."""
+        plan = codec.dump(PlanRequest, self._with_variables(request))
+        body = {"plan": plan, "step": step, "after": after, "limit": limit}
+        return await self._post(list[PlannedTask], "/plans/tasks", body)
 
     async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:
         """See Engine.batch_effects."""

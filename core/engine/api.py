@@ -33,6 +33,7 @@ from core.model.views import (
     OutletInfo,
     OutputPage,
     Plan,
+    PlannedTask,
     RunInfo,
     ServerInfo,
     ServerRun,
@@ -130,6 +131,15 @@ class Engine(Protocol):
 
     async def plan(self, request: PlanRequest) -> Plan:
         """What a run would do; no side effect. Raises InputError with every fault."""
+        ...
+
+    async def plan_tasks(
+        self, request: PlanRequest, step: str, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[PlannedTask]:
+        """What each task of one step would be handed, in the order of its servers, behind the first `after`.
+
+        No side effect. Raises InputError with every fault of the batch, NotFound for a step that it does not have.
+        """
         ...
 
     async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:

@@ -23,7 +23,7 @@ from core.engine.reach import may_name_programs, ssh_settings
 from core.errors import Fault, InputError, NotFound, NotPossible, ServersUnreachable
 from core.files import private_folder
 from core.inventory import Inventory
-from core.model.views import BatchChange, BatchInfo, ParamInfo, ServerInfo
+from core.model.views import BatchChange, BatchInfo, ParamInfo, PlannedTask, ServerInfo
 from core.workspace.folder import Workspace
 from providers.base import Server
 
@@ -207,6 +207,15 @@ class Catalogue:
             held=held,
             warnings=warnings,
         )
+
+    async def plan_tasks(
+        self, request: PlanRequest, step: str, after: int, limit: int
+    ) -> Sequence[PlannedTask]:
+        """What the tasks of one step would be handed."""
+        from core.engine.expansion import planned_tasks
+
+        planned = await self.plan(request, held={})
+        return await asyncio.to_thread(planned_tasks, planned.snapshot, self.blobs, step, after, limit)
 
     def _configuration(
         self, request: PlanRequest, servers: Sequence[Server], users: Mapping[str, str]

@@ -12,23 +12,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path as FilePath
-from typing import Any
 
 from core.batch.load import load_batch_file
-from core.batch.references import templates_of
 from core.config.open import given_here, open_config
 from core.config.paths import show
 from core.config.resolve import Resolver
 from core.engine.api import PlanRequest
 from core.engine.blobs import Blobs
 from core.engine.configured import uses_of
-from core.engine.contexts import Contexts, server_data
+from core.engine.contexts import server_data
+from core.engine.expansion import MOST_CHARS, Field, contexts_of, fields
 from core.engine.planner import Planned, make_plan
 from core.engine.snapshot import Snapshot
 from core.errors import InputError
 from core.model.views import BatchChange, FieldChange, TaskChange
-from core.secrets.sealed import render
-from core.template import TemplateFault, Uses, compile_condition, compile_text
 from core.workspace.folder import Workspace
 from providers.base import Server
 
@@ -37,8 +34,6 @@ MOST_TASKS = 20_000
 """How many tasks of one batch are looked at."""
 KEPT_TASKS = 200
 """How many changed tasks of one batch are told one by one."""
-MOST_CHARS = 2_000
-LATER = "it depends on what earlier tasks print"
 
 
 def batch_changes(
@@ -142,97 +137,18 @@ def _why(error: InputError) -> str:
 
 def _tasks(before: Snapshot, after: Snapshot, blobs: Blobs) -> Iterator[TaskChange]:
     """The tasks of both plans that differ. Servers and targets are the same: the configuration chooses none."""
-    old, new = _contexts(before), _contexts(after)
+    old, new = contexts_of(before), contexts_of(after)
     looked = 0
     for step, servers in after.targets.items():
         for server in servers:
             looked += 1
             if looked > MOST_TASKS:
                 return
-            sides = [_fields(each, contexts, step, server, blobs)
+            sides = [fields(each, contexts, step, server, blobs, lambda uses: uses.config)
                      for each, contexts in ((before, old), (after, new))]  # fmt: skip
-            fields = tuple(_differing(*sides))
-            if fields:
-                yield TaskChange(step, server, fields)
-
-
-def _contexts(snapshot: Snapshot) -> Contexts:
-    return Contexts(
-        params=snapshot.params,
-        servers=snapshot.servers.values(),
-        users=snapshot.users,
-        number=0,
-        run_id="0" * 32,
-        batch=snapshot.loaded.batch.name,
-        config=snapshot.config,
-        environment=snapshot.environment,
-        env=snapshot.env,
-    )
-
-
-Field = tuple[str, str]
-"""What is handed over, and why that is not known ("" where it is)."""
-
-
-def _fields(
-    snapshot: Snapshot, contexts: Contexts, step_name: str, server: str, blobs: Blobs
-) -> dict[str, Field]:
-    """Everything of one task that a template gives and that uses the configuration."""
-    batch = snapshot.loaded.batch
-    step = batch.steps[step_name]
-    context = contexts.of(step_name, server)
-    texts = {f"env {name}": text for name, text in batch.env.items()}
-    texts |= {" ".join(map(str, path)): text for path, text in templates_of(step)}
-    found: dict[str, Field] = {}
-    for name, text in texts.items():
-        template = compile_text(text)
-        if template.uses.config:
-            found[name] = _worked_out(template.uses, lambda t=template: str(render(t, context)), snapshot)
-    if step.when is not None:
-        condition = compile_condition(step.when)
-        if condition.uses.config:
-            told = _worked_out(
-                condition.uses, lambda: "holds" if condition.holds(context) else "does not hold", snapshot
-            )
-            found["when"] = told
-    if step.upload is not None and step.upload.template:
-        found |= _uploaded(snapshot, step.upload.source, context, blobs)
-    return found
-
-
-def _uploaded(snapshot: Snapshot, source: str, context: Mapping[str, Any], blobs: Blobs) -> dict[str, Field]:
-    """The text of an uploaded template."""
-    try:
-        path = compile_text(source).render(context)
-        with blobs.open(path) as stream:
-            template = compile_text(stream.read().decode())
-    except (TemplateFault, OSError, UnicodeError):
-        return {}
-    if not template.uses.config:
-        return {}
-    return {f"text of {path}": _worked_out(template.uses, lambda: template.render(context), snapshot)}
-
-
-def _worked_out(uses: Uses, work: Any, snapshot: Snapshot) -> Field:
-    if uses.results:
-        values = [
-            f"{show(path)}={_look_up(snapshot.config, path)!r}" for path in sorted(uses.config, key=str)
-        ]
-        return "; ".join(values), LATER
-    try:
-        return str(work()), ""
-    except TemplateFault as error:
-        return "", error.message
-
-
-def _look_up(config: Mapping[str, Any], path: Sequence[str | int]) -> Any:
-    found: Any = config
-    for part in path:
-        try:
-            found = found[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return found
+            changed = tuple(_differing(*sides))
+            if changed:
+                yield TaskChange(step, server, changed)
 
 
 def _differing(old: Mapping[str, Field], new: Mapping[str, Field]) -> Iterator[FieldChange]:

@@ -32,6 +32,7 @@ from core.model.views import (
     OutputPage,
     OwnerInfo,
     Plan,
+    PlannedTask,
     RunInfo,
     ServerInfo,
     ServerRun,
@@ -163,6 +164,13 @@ class ReadingEngine:
         """See Engine.batch_effects."""
         check_sound(self._workspace)
         return await (await self.catalogue()).effects(file, text, environment)
+
+    async def plan_tasks(
+        self, request: PlanRequest, step: str, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[PlannedTask]:
+        """See Engine.plan_tasks."""
+        check_sound(self._workspace)
+        return await (await self.catalogue()).plan_tasks(request, step, after, limit)
 
     async def plan(self, request: PlanRequest) -> Plan:
         """See Engine.plan."""

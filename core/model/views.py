@@ -216,6 +216,26 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedField:
+    """One thing that a task would be handed: "run", "env PATH", "upload to". `why` says why it is not known, ""
+    where it is; a secret in it is named.
+    """
+
+    field: str
+    text: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTask:
+    """One task of a plan, with all that it would be handed."""
+
+    step: str
+    server: str
+    fields: tuple[PlannedField, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UsedValue:
     """A value of the configuration as a plan or a run uses it: plain data, a secret in it named and not known.
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from core.engine.api import PlanRequest
 from core.engine.validation import check_batch, environments_of
 from core.errors import Fault, NotFound
-from core.model.views import BatchInfo, Plan, WorkspaceInfo
+from core.model.views import BatchInfo, Plan, PlannedTask, WorkspaceInfo
 from daemon.access import Action, Caller
 from daemon.context import TheEngine, may
 
@@ -72,3 +72,20 @@ async def plan(
 ) -> Plan:
     """What a run would do; nothing is changed."""
     return await engine.plan(request)
+
+
+class TasksOfPlan(BaseModel):
+    """Which tasks of a plan: those of one step, behind the first `after` of them."""
+
+    plan: PlanRequest
+    step: str
+    after: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+
+@router.post("/plans/tasks")
+async def plan_tasks(
+    engine: TheEngine, wanted: TasksOfPlan, caller: Annotated[Caller, may(Action.BATCHES_READ)]
+) -> Sequence[PlannedTask]:
+    """What each task of one step of a plan would be handed: commands, variables, paths; secrets are named only."""
+    return await engine.plan_tasks(wanted.plan, wanted.step, after=wanted.after, limit=wanted.limit)

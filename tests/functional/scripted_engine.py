@@ -30,6 +30,8 @@ from core.model.views import (
     OutputPage,
     OwnerInfo,
     Plan,
+    PlannedField,
+    PlannedTask,
     RunInfo,
     ServerInfo,
     ServerRun,
@@ -166,6 +168,27 @@ class ScriptedEngine:
     async def workspace(self) -> WorkspaceInfo:
         self.reads["workspace"] += 1
         return self.info
+
+    async def plan_tasks(
+        self, request: PlanRequest, step: str, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[PlannedTask]:
+        self.reads["plan_tasks"] += 1
+        plan = self.plans[request.batch]
+        if isinstance(plan, WindlassError):
+            raise plan
+        (wanted,) = (each for each in plan.steps if each.name == step)
+        return [
+            PlannedTask(
+                step,
+                server,
+                (
+                    PlannedField("run", f"{wanted.summary} # on {server}"),
+                    PlannedField("env RELEASE", "1.4"),
+                    PlannedField("when", "", "it depends on what earlier tasks print"),
+                ),
+            )
+            for server in wanted.servers[after : after + limit]
+        ]
 
     async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:
         self.reads["batch_effects"] += 1

@@ -23,6 +23,7 @@ from tui.screens.dashboard import Dashboard
 from tui.screens.decide import DecideScreen
 from tui.screens.help import HelpSheet
 from tui.screens.output import OutputScreen
+from tui.screens.plan_tasks import PlanTasksSheet
 from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
 from tui.screens.sheets import ConfirmSheet, DrainSheet, FaultsSheet, LeaveSheet, TrustSheet
@@ -251,6 +252,23 @@ async def test_a_start_that_the_engine_refuses_is_told(make_app: MakeApp) -> Non
         assert "changed since it was planned" in notices(app)[-1]
         await settle(pilot)
         assert isinstance(app.screen, StartSheet)
+
+
+async def test_a_plan_task_by_task(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "b", "j", "t")
+        assert isinstance(app.screen, PlanTasksSheet) and "+ prepare  12 servers" in screen_text(app)
+        assert not engine.reads["plan_tasks"]
+        await press(pilot, "enter", "j")
+        assert "mkdir -p site logs # on web-01" in screen_text(app) and engine.reads["plan_tasks"] == 1
+        assert "env RELEASE    1.4" in static_text(app, "#handed-text")
+        assert "it depends on what earlier tasks print" in static_text(app, "#handed-text")
+        await press(pilot, "enter")
+        assert "web-01" in screen_text(app)  # a task leads nowhere
+        await press(pilot, "g", "enter", "escape")
+        assert isinstance(app.screen, StartSheet) and not called(engine, "start")
 
 
 async def test_servers_held_by_another_run_need_alongside(make_app: MakeApp) -> None:

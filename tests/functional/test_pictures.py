@@ -183,6 +183,7 @@ PICTURES = (
     Picture("servers_grouped", lab.lab, ("i", "v", "j", "j", "b", "escape", "g")),
     Picture("servers_view", lab.lab, ("i", "v", "j")),
     Picture("servers_filters", lab.lab, ("i", "f")),
+    Picture("plan_tasks", lab.lab, ("b", "j", "t", "enter", "j", "j")),
     Picture("servers_command", lab.lab, ("i", "space", "space", "x")),
     Picture("server", lab.lab, ("i", "j", "enter")),
     Picture("server_empty", lab.fresh_lab, ("i", "enter")),

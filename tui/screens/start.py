@@ -40,7 +40,7 @@ class StartSheet(Sheet[int]):
     """
 
     TITLE_TEXT = "Start a batch"
-    FOOTER = ("start", "alongside", "fields", "close")
+    FOOTER = ("start", "alongside", "fields", "tasks", "close")
     BINDINGS = [
         Binding("s", "start", "start", id="start.start", tooltip="Start the run that is planned here"),
         Binding(
@@ -50,6 +50,7 @@ class StartSheet(Sheet[int]):
             id="start.alongside",
             tooltip="Start although another run holds some of the servers",
         ),
+        Binding("t", "tasks", "task by task", id="start.tasks", tooltip="What each server would be handed"),
         Binding("e", "fields", "edit parameters", id="start.fields", tooltip="Parameters and the limit"),
     ]
     DEFAULT_CSS = """
@@ -273,7 +274,7 @@ class StartSheet(Sheet[int]):
     def footer(self) -> Sequence[str]:
         if isinstance(self.focused, Input):
             return ("close",)
-        keys = ["start", "fields", "close"]
+        keys = ["start", "fields", "tasks", "close"]
         if self._plan is not None and self._plan.held:
             keys.insert(1, "alongside")
         return keys
@@ -286,6 +287,8 @@ class StartSheet(Sheet[int]):
     def reason(self, action: str) -> str:
         if action in {"start", "alongside", "close"} and self._starting:
             return "it is being started"
+        if action == "tasks" and (self._plan is None or self._stale):
+            return "there is no plan yet"
         if action in {"start", "alongside"}:
             if self._plan is None:
                 return "this batch cannot be started as it stands"
@@ -304,6 +307,12 @@ class StartSheet(Sheet[int]):
         for field in self.query(Input):
             field.focus()
             return
+
+    def action_tasks(self) -> None:
+        if self._plan is not None and self._planned is not None and self.allowed("tasks"):
+            from tui.screens.plan_tasks import PlanTasksSheet
+
+            self.app.push_screen(PlanTasksSheet(self.session, self._plan, self._planned))
 
     def action_start(self) -> None:
         if self.allowed("start"):
