@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from core.errors import Fault, InputError
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.views import Watcher
@@ -130,8 +131,35 @@ def lost_lab() -> ScriptedEngine:
     return engine
 
 
+def faulty_servers_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine.servers_error = InputError(
+        "the servers have 2 faults",
+        faults=[
+            Fault("servers/static.yaml", 3, 5, "unknown key 'adress'", "did you mean address?"),
+            Fault("servers/static.yaml", 7, 3, "the server 'web-01' is there already: servers/local.yaml:3"),
+        ],
+    )
+    return engine
+
+
+def silent_lab() -> ScriptedEngine:
+    """Servers of which some answer, some do not, and some are held by a run that is in doubt about them."""
+    engine = lab.lab()
+    engine.server_list = [
+        dataclasses.replace(each, note="build in doubt: the connection was lost, run 44 waits for a decision")
+        if each.name == "web-03"
+        else each
+        for each in engine.server_list
+    ]
+    return engine
+
+
 STATES = (("production", production_lab), ("read_only", read_only_lab), ("disconnected", lost_lab))
 WIDE = (200, 60)
+SERVERS_STATES = [
+    f"servers_{state}" for state in ("empty", "failed", "in_doubt", "production", "read_only", "disconnected")
+]
 
 PICTURES = (
     Picture("dashboard", lab.lab),
@@ -179,6 +207,8 @@ PICTURES = (
     Picture("servers", lab.lab, ("i",)),
     Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
     Picture("servers_trust", lab.lab, ("i", "g", "T")),
+    Picture("servers_failed", faulty_servers_lab, ("colon", *"servers", "enter")),
+    Picture("servers_in_doubt", silent_lab, ("i", "j", "j", "j")),
     Picture("servers_marked", lab.lab, ("i", "j", "space", "space", "space")),
     Picture("servers_grouped", lab.lab, ("i", "v", "j", "j", "b", "escape", "g")),
     Picture("servers_view", lab.lab, ("i", "v", "j")),
@@ -222,7 +252,8 @@ def test_picture(picture: Picture, size: tuple[int, int], snap_compare, make_app
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "run_failed", "run_waiting_for_person", "run_done", "servers", "servers_find"]
+    "name",
+    ["run", "run_failed", "run_waiting_for_person", "run_done", "servers", "servers_find", *SERVERS_STATES],
 )
 def test_picture_wide(name: str, snap_compare, make_app: MakeApp) -> None:
     """The two screens that have most to show, where there is room for it."""

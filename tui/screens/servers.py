@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import Static
 
-from core.errors import WindlassError
+from core.errors import Fault, InputError, WindlassError
 from core.model.views import ServerInfo
 from tui.bridge import Changes
 from tui.inventory.columns import BY_ID, cells
@@ -23,6 +23,7 @@ from tui.paint import Spans
 from tui.screens.finding import Finding
 from tui.screens.server import ServerScreen, detail_lines
 from tui.screens.server_actions import ServerActions
+from tui.screens.sheets import fault_lines
 from tui.session import Session
 from tui.widgets.table import VirtualTable
 
@@ -95,6 +96,7 @@ class ServersScreen(Finding, ServerActions):
         self._refresh_next = False
         self._read = False
         self._answered: set[str] = set()
+        self._faults: Sequence[Fault] = ()
         self.reaching = Reaching(session.engine.host_key, lambda: look(self).clock(), self._reached)
 
     def body(self) -> ComposeResult:
@@ -140,7 +142,13 @@ class ServersScreen(Finding, ServerActions):
             self._read = True
         if changes.servers or changes.many or self._refresh_next:
             refresh, self._refresh_next = self._refresh_next, False
-            servers = await self.session.engine.servers(refresh=refresh)
+            try:
+                servers = await self.session.engine.servers(refresh=refresh)
+            except InputError as error:
+                self._faults = error.faults
+                self.found()
+                raise
+            self._faults = ()
             self._searchable = await asyncio.to_thread(Searchable, servers)
             for gone in self.marked.keys() - self._searchable.texts.keys():
                 del self.marked[gone]
@@ -193,6 +201,9 @@ class ServersScreen(Finding, ServerActions):
         self._show_detail()
 
     def _nothing(self) -> list[Spans]:
+        if self._faults and not self._searchable.servers:
+            told: Spans = [("The servers cannot be told before their files are mended.", "bold error")]
+            return [told, *fault_lines(self._faults, look(self).text)]
         if self._searchable.servers:
             return [
                 [("No server fits the filter. ", "muted"), ("esc", "bold accent"), (" clears it", "muted")]
