@@ -249,6 +249,8 @@ class ServersScreen(Finding, ServerActions):
 
     def _draw_reached(self) -> None:
         answered, self._answered = self._answered, set()
+        if self._view.sort == "reach" and not self.reaching.open:
+            self._arrange()  # not before all have answered: rows that are being read keep their place
         for name in answered:
             self.table.refresh_key(name)
         self._entitle()
