@@ -275,10 +275,112 @@ async def test_pause_and_resume(make_app: MakeApp) -> None:
         await press(pilot, *LIVE)
         assert "p pause" in screen_text(app)
         await press(pilot, "p")
+        assert "5 tasks in flight end first; 28 that wait do not start." in screen_text(app)
+        assert not engine.calls, "it is said before it is done"
+        await press(pilot, "y")
         await until(pilot, lambda: "p resume" in screen_text(app))
         await press(pilot, "p")
+        assert "28 tasks that wait start when their needs are met." in screen_text(app)
+        await press(pilot, "y")
         await until(pilot, lambda: "p pause" in screen_text(app))
         assert engine.calls == [("pause", 44), ("resume", 44)]
+
+
+async def test_a_failed_run_opens_on_its_failed_task_and_goes_on_in_two_keys(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.run_list = {41: lab.failed_run(doubt=False)}
+    engine.outputs[(41, TaskKey("publish", "web-03"))] = [
+        lab.chunk("write error: no space left\n", ago_s=799)
+    ]
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter")
+        assert app.screen.chosen.key == TaskKey("publish", "web-03")
+        text = screen_text(app)
+        assert "write error: no space left" in text, "its last lines"
+        assert "Retry this task: runs again on web-03" in text, "the choices with their consequence"
+        assert "Roll back the run: undoes what this run did" in text
+        await press(pilot, "r")
+        text = screen_text(app)
+        assert "2 tasks open again: publish@web-03, publish@web-09." in text
+        assert "(2 tasks), once they end well." in text, "what is blocked by them"
+        await press(pilot, "y")
+        await until(pilot, lambda: engine.calls == [("retry", 41, (), False)])
+
+
+async def test_a_run_in_doubt_opens_on_what_is_certain_and_what_is_not(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS)
+        assert app.screen.chosen.key == TaskKey("publish", "web-05")
+        text = " ".join(line[:53] for line in screen_text(app).splitlines())
+        assert "the intent of run attempt 1 was stored at" in text
+        assert "whether run attempt 1 started, and how it ended" in text
+        assert "Skip it: counts as skipped; dependents go on" in text
+        await press(pilot, "p")
+        assert "The servers are asked about 2 tasks in doubt" in screen_text(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: engine.calls == [("resume", 41)])
+
+
+@pytest.mark.parametrize(
+    ("walk", "told", "command"),
+    [
+        (("j", "enter", "p"), "28 that wait do not start", "runs pause 44"),
+        (("j", "enter", "C"), "28 that wait never start", "runs cancel 44"),
+        (("enter", "p"), "what they cannot settle still waits", "runs resume 41"),
+        (("enter", "r"), "2 tasks open again", "runs retry 41"),
+        (("enter", "R"), "In this order: publish, build, prepare.", "runs rollback 41"),
+    ],
+)
+async def test_an_action_says_what_it_will_do_and_gives_its_command(
+    make_app: MakeApp, walk: tuple[str, ...], told: str, command: str
+) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *walk)
+        text = static_text(app, "#sheet .text")
+        assert told in text and f"the same: windlass {command} -w /srv/lab" in text
+        await press(pilot, "c")
+        assert app.clipboard == f"windlass {command} -w /srv/lab"
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen) and not engine.calls
+
+
+async def test_a_task_in_doubt_is_skipped_and_no_other(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS)
+        app.screen.tasks.choose("web-03", by_person=True)
+        await press(pilot, "s")
+        assert "only a task in doubt can be skipped, and this one is failed" in notices(app)[-1]
+        app.screen.tasks.choose("web-06", by_person=True)
+        await press(pilot, "s")
+        assert isinstance(app.screen, DecideScreen)
+        assert "counts as skipped; dependents go on without it" in screen_text(app)
+        await press(pilot, "y")
+        assert app.clipboard.startswith("windlass runs decide 41 publish@web-06 skip --reason WHY")
+        await press(pilot, "enter", *"gone", "enter")
+        await until(pilot, lambda: engine.calls)
+        assert engine.calls == [("decide", 41, TaskKey("publish", "web-06"), Decision.SKIP, "ada", "gone")]
+
+
+async def test_tasks_as_a_matrix(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE, "m")
+        assert app.screen.focused.id == "matrix"
+        assert "✓✓✓✓▶▶▶▶▶○○○" in screen_text(app) and "m list" not in screen_text(app)
+        await press(pilot, "l", "l")
+        assert app.screen.chosen.server == "web-07"
+        assert "web-07  ▶ running" in screen_text(app) and "web-07 · output" in screen_text(app)
+        await press(pilot, "G", "enter")
+        assert isinstance(app.screen, OutputScreen) and app.screen.key == TaskKey("build", "web-12")
+        await press(pilot, "escape", "m")
+        assert app.screen.focused.id == "tasks" and "▌web-12" in screen_text(app)
 
 
 @pytest.mark.parametrize(("key", "call"), [("C", ("cancel", 44)), ("R", ("roll_back", 44))])
@@ -301,7 +403,7 @@ async def test_retry_opens_what_failed(make_app: MakeApp) -> None:
     engine = lab.lab()
     app = make_app(engine)
     async with app.run_test(size=(120, 40)) as pilot:
-        await press(pilot, *STANDS, "r")
+        await press(pilot, *STANDS, "r", "y")
         await until(pilot, lambda: engine.calls)
         assert engine.calls == [("retry", 41, (), False)]
 
@@ -754,6 +856,8 @@ async def test_a_click_on_a_key_and_on_a_row(make_app: MakeApp) -> None:
         await settle(pilot)
         assert app.screen.chosen.server == "web-03"
         await pilot.click("#bottom", offset=(2, 0))
+        await settle(pilot)
+        await press(pilot, "y")
         await until(pilot, lambda: app.screen.run_info.state is RunState.PAUSED)
         await pilot.click("#tasks", offset=(10, 3))
         await until(pilot, lambda: isinstance(app.screen, OutputScreen))
@@ -843,7 +947,7 @@ async def test_what_somebody_else_controls_may_only_be_paused_and_taken_over(mak
         await press(pilot, "y")
         await until(pilot, lambda: called(engine, "control") == [("control", number, True)])
         await engine.set_run(number, controller="token ci")
-        await press(pilot, "p")
+        await press(pilot, "p", "y")
         await until(pilot, lambda: called(engine, "pause"))
 
 

@@ -24,7 +24,7 @@ from tui.paint import Span, Spans, fit, pad, strip, width_of
 Item = TypeVar("Item")
 
 GAP = 2
-"""Cells between two columns."""
+"""Cells between two columns, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Column:
 
 
 class VirtualTable(ScrollView, Generic[Item], can_focus=True):
-    """Rows of items: `key` tells items apart, `cells` gives the spans of each column.
+    """Rows of items: `key` tells items apart, `cells` gives the spans of each column, `gap` cells lie between two.
 
     `quiet` shows the cursor only while the table has the focus; `empty` stands where there are no rows.
     """
@@ -103,6 +103,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         header: bool = True,
         empty: Sequence[Spans] = (),
         quiet: bool = False,
+        gap: int = GAP,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
@@ -113,6 +114,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         self._header = 1 if header else 0
         self._empty = tuple(empty)
         self._quiet = quiet
+        self._gap = gap
         self._items: list[Item] = []
         self._index: dict[Hashable, int] = {}
         self._cursor = 0
@@ -135,6 +137,12 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
     def cursor(self) -> int:
         """The index of the row under the cursor; 0 where there are no rows."""
         return self._cursor
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Other columns; the rows are drawn again where they differ."""
+        if tuple(columns) != self._columns:
+            self._columns = tuple(columns)
+            self.refresh()
 
     def set_empty(self, lines: Sequence[Spans]) -> None:
         """What is shown where there are no rows: what the thing is for and the key that makes the first one."""
@@ -275,7 +283,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         shown = [not column.min_table or total >= column.min_table for column in self._columns]
         widths = [column.width if seen else 0 for column, seen in zip(self._columns, shown, strict=True)]
         flexible = [at for at, column in enumerate(self._columns) if not column.width and shown[at]]
-        taken = 1 + sum(widths) + GAP * max(0, sum(shown) - 1)
+        taken = 1 + sum(widths) + self._gap * max(0, sum(shown) - 1)
         for at in flexible:
             widths[at] = max(1, (total - taken) // len(flexible))
         return widths
@@ -286,7 +294,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         for column, width, cell in zip(self._columns, self._widths(total), cells, strict=True):
             if width:
                 if len(out) > 1:
-                    out.append((" " * GAP, ""))
+                    out.append((" " * self._gap, ""))
                 out += pad(cell, width, dots, right=column.right)
         return fit(out, total, dots) if width_of(out) > total else out
 
