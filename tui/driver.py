@@ -13,6 +13,7 @@ import contextlib
 import os
 import queue
 import select
+import signal
 import sys
 from collections.abc import Callable
 from typing import IO, Any
@@ -21,6 +22,9 @@ from textual import events
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.message_pump import MessagePump
+from textual.widgets import TextArea
+
+from tui.pasting import cleaned
 
 STOP_WAIT_S = 2.0
 """How long the last bytes (leaving the alternate screen) may take."""
@@ -79,6 +83,7 @@ class SteadyDriver(LinuxDriver):
         self.dropped = False
         """True after bytes were dropped, until the screen is drawn anew."""
         self._stopping = False
+        self._took = False
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """Of the terminal that keys come from: standard output may be a pipe. 80 by 25 where it can't be told."""
@@ -98,6 +103,8 @@ class SteadyDriver(LinuxDriver):
             super().send_message(message)
             return
         before = self._app.focused
+        if isinstance(message, events.Paste):
+            message.text = cleaned(message.text, one_line=not isinstance(before, TextArea))
         super().send_message(message)
         acted = asyncio.run_coroutine_threadsafe(self._acted_on(before), self._loop)
         with contextlib.suppress(TimeoutError, asyncio.CancelledError, RuntimeError):
@@ -157,8 +164,40 @@ class SteadyDriver(LinuxDriver):
         except OSError:
             self._safe_file.gone = True
 
+    def set_mouse(self, on: bool) -> None:
+        """Asks the terminal for the mouse, or leaves it to the terminal."""
+        if on != self._mouse:
+            self._disable_mouse_support()
+            self._mouse = on
+            self._enable_mouse_support()
+
+    def start_application_mode(self) -> None:
+        """Takes the terminal, also again after it was given back."""
+        self._stopping = False
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._took = True
+
+    def _sigcont_application(self, *_: object) -> None:
+        """Goes on after a stop. One that came without warning (SIGSTOP) left the terminal as it was, to others."""
+        if self._auto_restart and self._took:
+            if not self._in_front:
+                os.kill(os.getpid(), signal.SIGSTOP)  # until the shell brings it to the front
+                return
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+        super()._sigcont_application()
+
+    @property
+    def _in_front(self) -> bool:
+        """True where the terminal is this process's to write to and to read from."""
+        try:
+            return os.tcgetpgrp(self.fileno) == os.getpgrp()
+        except OSError:
+            return True
+
     def stop_application_mode(self) -> None:
         """Gives the terminal back."""
+        self._took = False
         self._stopping = True
         super().stop_application_mode()
 

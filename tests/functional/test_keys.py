@@ -523,6 +523,64 @@ async def test_output_on_the_whole_screen(make_app: MakeApp) -> None:
         assert isinstance(app.screen, OutputScreen)
 
 
+async def test_long_lines_are_wrapped_or_moved_aside(make_app: MakeApp) -> None:
+    engine = lab.long_lab()
+    watched = TaskKey("build", "web-05")
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *LIVE, "o")
+        assert "060 rsync" in screen_text(app) and "ok" not in screen_text(app).splitlines()[-4]
+        await press(pilot, "right", "right")
+        assert "from column 17" in screen_text(app) and "/srv/releases" in screen_text(app)
+        await press(pilot, "w")
+        text = screen_text(app)
+        assert "wrapped" in text and "from column" not in text and "w no wrap" in text
+        assert "世界" in text or text.count("↪") > 5
+        assert "the disk is nearly full" in text.splitlines()[-2] + text.splitlines()[-3], (
+            "it follows the tail"
+        )
+        await engine.print(44, watched, lab.chunk("x" * 300 + "END\n", start=90_000))
+        await until(pilot, lambda: "END" in screen_text(app))
+        # A search goes to the line, over the place where it is cut, and what is on top stays when the width changes.
+        await press(pilot, "slash", *"gallery-031.jpg to", "enter")
+        assert "031 rsync" in screen_text(app) and not app.screen.pane.follow
+        held = app.screen.pane
+        first = held._at(held.scroll_offset.y)[0]
+        for key in ("t", "t", "w", "w"):
+            await press(pilot, key)
+            assert abs(held._at(held.scroll_offset.y)[0] - first) <= 1, key
+            assert ("031 rsync" if held.wraps else "gallery-031") in screen_text(app)
+        await engine.print(44, watched, lab.chunk("news\n", start=91_000))
+        await until(pilot, lambda: held.output_lines.tail(1)[0].text == "news")
+        assert "news" not in screen_text(app), "held still"
+        await press(pilot, "G")
+        assert "news" in screen_text(app) and held.follow
+        # The same holds where the run screen shows it.
+        await press(pilot, "escape", "escape")
+        assert isinstance(app.screen, RunScreen) and "↪" in screen_text(app)
+
+
+async def test_what_is_wrapped_is_bounded_and_lets_go_of_its_beginning(make_app: MakeApp) -> None:
+    engine = lab.long_lab()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *LIVE, "o", "w", "g")
+        pane = app.screen.pane
+        pane.output_lines._max_lines = 50
+        before = [pane._at(pane.scroll_offset.y + y)[0] for y in range(3)]
+        assert before == [0, 0, 1] or before == [0, 1, 1]
+        pane.scroll_to(y=pane._row_of(40), animate=False)
+        await settle(pilot)
+        shown = pane.output_lines[pane._at(pane.scroll_offset.y)[0]].text
+        await engine.print(44, TaskKey("build", "web-05"), lab.chunk("more\n" * 20, start=90_000))
+        await until(pilot, lambda: pane.output_lines.forgotten)
+        assert len(pane.output_lines) == 50
+        assert pane.output_lines[pane._at(pane.scroll_offset.y)[0]].text == shown, (
+            "what was read stays in view"
+        )
+        assert sum(1 for row in range(pane._rows()) if pane._at(row)[1] == 0) == 50
+
+
 async def test_hostile_output_is_shown_and_not_obeyed(make_app: MakeApp) -> None:
     app = make_app(lab.lab())
     async with app.run_test(size=(120, 40)) as pilot:

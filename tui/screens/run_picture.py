@@ -314,6 +314,7 @@ class RunPicture(Live[None]):
         if task is None or self._tail is None:
             return
         await self._tail.show(self.number, task)
+        self.pane.rewrap()
         self._show_follow()
         await self._show_why(task)
 
