@@ -17,6 +17,7 @@ from tui.look import Look
 from tui.overview import ProviderLine, what_is_needed
 from tui.paint import Span, Spans
 from tui.widgets.line import bar
+from tui.widgets.table import Column
 
 SERVER_SIGNS: Mapping[str, Sign] = {
     "started": Sign("✓", "+", "started", "success"),
@@ -27,6 +28,14 @@ SERVER_SIGNS: Mapping[str, Sign] = {
 SPEAKING = {*FAILING, TaskState.IN_DOUBT, TaskState.BLOCKED, TaskState.SKIPPED, TaskState.CANCELLED}
 """States that are explained by their reason rather than by the last line of output."""
 BAR_CELLS = 16
+TASK_COLUMNS = (
+    Column("server", 12),
+    Column("state", 14),
+    Column("try", 3, right=True),
+    Column("took", 7, right=True, min_table=62),
+    Column("last line"),
+)
+"""Those of `task_row`."""
 
 
 def server_sign(state: str) -> Sign:

@@ -33,7 +33,7 @@ from tui.widgets.grid import GridLine
 from tui.widgets.line import ProgressLine, SpanLine
 from tui.widgets.matrix import TaskMatrix
 from tui.widgets.output import OutputPane
-from tui.widgets.table import Column, VirtualTable
+from tui.widgets.table import VirtualTable
 
 
 class RunPicture(Live[None]):
@@ -103,13 +103,7 @@ class RunPicture(Live[None]):
                 with Vertical(id="tasks-panel"):
                     yield GridLine(id="grid")
                     yield VirtualTable[TaskInfo](
-                        (
-                            Column("server", 12),
-                            Column("state", 14),
-                            Column("try", 3, right=True),
-                            Column("took", 7, right=True, min_table=62),
-                            Column("last line"),
-                        ),
+                        rows.TASK_COLUMNS,
                         key=lambda task: task.server,
                         cells=lambda task: rows.task_row(
                             task, self.look_here, rolling_back=self._rolling_back
