@@ -204,7 +204,12 @@ async def elsewhere(url: str, token_file: Path, ca: Path | None) -> AsyncIterato
 
 
 async def interface(
-    folder: Path, *, batch: str | None = None, notice: str = "", low_bandwidth: bool = False
+    folder: Path,
+    *,
+    batch: str | None = None,
+    notice: str = "",
+    low_bandwidth: bool = False,
+    mouse: bool = True,
 ) -> int:
     """Opens the terminal interface and returns its exit status.
 
@@ -239,6 +244,7 @@ async def interface(
                     started_notice=told,
                     here=here.id,
                     low_bandwidth=low_bandwidth,
+                    mouse=mouse,
                 )
         finally:
             await engine.close()

@@ -11,9 +11,10 @@ from core.model.views import RunInfo, TaskInfo, WorkspaceInfo
 from tui.doubts import doubts, is_doubtful
 
 CHANGING = frozenset(
-    {"pause", "retry", "decide", "cancel", "roll_back", "start", "resume", "trust", "control", "run_command"}
+    {"pause", "retry", "decide", "skip", "cancel", "roll_back", "start", "resume", "trust", "control"}
+    | {"run_command"}
 )
-OF_THE_CONTROL = frozenset({"retry", "decide", "cancel", "roll_back"})
+OF_THE_CONTROL = frozenset({"retry", "decide", "skip", "cancel", "roll_back"})
 """What only who has the control of a run may do, where somebody has it; resuming as well."""
 STILL_POSSIBLE = frozenset({"pause", "cancel", "control"})
 """What a workspace that says `read_only: true` still lets a person do."""
@@ -82,7 +83,7 @@ def why_not_retry(run: RunInfo) -> str:
         return f"the run is {run.state.word}: undone tasks are not retried, start a new run"
     if not count(run, *FAILING) and not (run.asked is Asked.CANCEL and count(run, TaskState.CANCELLED)):
         return "no task failed or was unreachable"
-    return ""
+    return "the run goes on: what failed is retried once it stands" if is_executing(run) else ""
 
 
 def why_not_decide(run: RunInfo, task: TaskInfo | None) -> str:

@@ -39,7 +39,7 @@ from tui.actions import is_executing, settings_change
 from tui.bridge import EVERYTHING, INTERVAL_S, Changes, EngineChanged, EventBridge
 from tui.glyphs import glyphs
 from tui.going import go, known_words
-from tui.look import Look, PlainScrollBarRender
+from tui.look import Chosen, Look, PlainScrollBarRender
 from tui.paint import Paint, Spans
 from tui.screens.base import Keyed, Live, Page
 from tui.screens.command import CommandBar
@@ -47,6 +47,7 @@ from tui.screens.dashboard import Dashboard
 from tui.screens.sheets import ConfirmSheet, DrainSheet, LeaveSheet
 from tui.screens.workspaces import WorkspacesSheet
 from tui.session import Session
+from tui.suspending import suspend
 from tui.takeover import holder_of, take_over_from, what_follows
 from tui.taste import read_taste, remember
 from tui.title import KEEP, PUT_BACK, set_title
@@ -113,6 +114,14 @@ class WindlassApp(App[int]):
             show=False,
             tooltip="Draw at most twice a second, for a slow link; again for as before",
         ),
+        Binding(
+            "ctrl+z",
+            "app.to_background",
+            "suspend",
+            id="app.suspend",
+            show=False,
+            tooltip="Back to the shell for a while; fg continues, and runs go on meanwhile",
+        ),
     ]
     CSS = """
     VerticalScroll { scrollbar-size-vertical: 1; }
@@ -137,6 +146,7 @@ class WindlassApp(App[int]):
         ascii_only: bool | None = None,
         interval_s: float = INTERVAL_S,
         low_bandwidth: bool = False,
+        mouse: bool = True,
         own_folder: Path | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
@@ -147,6 +157,7 @@ class WindlassApp(App[int]):
         if self.no_color or os.environ.get("TERM") == "dumb":
             self._filters = [each for each in self._filters if not isinstance(each, Monochrome)] + [NoColor()]
         taste = read_taste(own_folder)
+        self.look.wrap = taste.wrap
         if plain:
             self.animation_level = "none"
             self.use_command_palette = False  # it is drawn with symbols
@@ -163,6 +174,7 @@ class WindlassApp(App[int]):
         self.ringing: set[int] = set()
         """Runs whose end is rung for."""
         self.low_bandwidth = low_bandwidth or taste.low_bandwidth
+        self.mouse = mouse and taste.mouse
         self._remembers = own_folder is not None
         self._taste = taste
         self._interval_s = interval_s
@@ -203,6 +215,10 @@ class WindlassApp(App[int]):
     def _theme_chosen(self, theme: Theme) -> None:
         self._remember(theme=theme.name)
 
+    def on_chosen(self, message: Chosen) -> None:
+        """A screen was told how things are to look."""
+        self._remember(**message.chosen)
+
     def _remember(self, **chosen: str | bool) -> None:
         """Keeps what was chosen for the next time."""
         if not self._remembers:
@@ -223,6 +239,7 @@ class WindlassApp(App[int]):
         self._repaint()
         self.theme_changed_signal.subscribe(self, self._repaint)
         self.theme_changed_signal.subscribe(self, self._theme_chosen)
+        self.app_resume_signal.subscribe(self, self._continued)
         dashboard = Dashboard(self.session)
         await self.push_screen(dashboard)
         self.run_worker(self._follow(), group="bridge", exclusive=True)
@@ -385,6 +402,25 @@ class WindlassApp(App[int]):
         self._bridge.interval_s = LOW_INTERVAL_S if self.low_bandwidth else self._interval_s
         self.animation_level = "none" if self.low_bandwidth or self.look.ascii_only else "full"
 
+    def action_mouse(self) -> None:
+        """Leaves the mouse to the terminal, which then selects text as everywhere, or takes it back."""
+        self.mouse = not self.mouse
+        self._remember(mouse=self.mouse)
+        driver: Any = self._driver
+        if hasattr(driver, "set_mouse"):
+            driver.set_mouse(self.mouse)
+        if isinstance(self.screen, Keyed):
+            told = "the mouse presses keys and rows" if self.mouse else "the mouse is the terminal's own"
+            self.screen.say(told)
+
+    async def action_to_background(self) -> None:
+        """Stops until the shell continues it."""
+        await suspend(self)
+
+    def _continued(self, _app: App[int]) -> None:
+        self._set_title()
+        self._repaint()
+
     def _set_title(self) -> None:
         workspace = self.session.workspace
         if self._driver is not None and workspace is not None and (title := set_title(workspace)):
@@ -418,7 +454,7 @@ class WindlassApp(App[int]):
     # ------------------------------------------------------------ leaving
 
     @property
-    def _goes_on_elsewhere(self) -> bool:
+    def goes_on_elsewhere(self) -> bool:
         """True where runs are executed by another process, and go on without this one."""
         workspace = self.session.workspace
         return self.session.engine.elsewhere or not (workspace is None or workspace.owned)
@@ -438,7 +474,7 @@ class WindlassApp(App[int]):
             self.exit(EXIT_OK)
             return
         told = [f"run {run.number}  {run.batch}" for run in going]
-        if self._goes_on_elsewhere:
+        if self.goes_on_elsewhere:
             self.farewell = [f"{line.replace('  ', ' ')} goes on" for line in told]
             self.exit(EXIT_OK)
             return
@@ -457,7 +493,7 @@ class WindlassApp(App[int]):
             going = await executing(self.session.engine)
         except WindlassError:
             going = []
-        if going and not self._goes_on_elsewhere:
+        if going and not self.goes_on_elsewhere:
             runs = words.listed([f"run {run.number}" for run in going])
             if isinstance(self.screen, Keyed):
                 self.screen.say(
@@ -638,11 +674,13 @@ async def run_app(
     started_notice: str = "",
     here: str = "",
     low_bandwidth: bool = False,
+    mouse: bool = True,
 ) -> int | Path:
     """Runs the interface until it is left; returns an exit status. Call it inside a running event loop.
 
     The engine stays open: whoever opened it closes it. `start_batch` opens the start sheet with that batch (a name or
-    a path). `here` is what this interface is called among those that have the workspace open.
+    a path). `here` is what this interface is called among those that have the workspace open. `mouse` False leaves the
+    mouse to the terminal.
 
     Returns 0, 70 after a fault of the interface, 130 where runs were interrupted by leaving at once or by a
     hang-up; then, and after draining, they are resumable. Returns the folder of another workspace where that was
@@ -658,11 +696,12 @@ async def run_app(
         started_notice=started_notice,
         here=here,
         low_bandwidth=low_bandwidth,
+        mouse=mouse,
         own_folder=config_folder(),
         driver_class=SteadyDriver,
     )
     async with _signals(app):
-        status = await app.run_async()
+        status = await app.run_async(mouse=app.mouse)
     if app.hung_up:
         with contextlib.suppress(OSError, ValueError):  # who sent a signal may still be listening
             sys.stderr.write(f"{app.hung_up}\n")

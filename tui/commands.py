@@ -46,6 +46,7 @@ COMMANDS: Sequence[Command] = (
     Command("workspaces", "The registered workspaces; open another one", also=("workspace",)),
     Command("theme", "Change the colours", "NAME"),
     Command("low", "Draw less often, for a slow link; again for as before", also=("low-bandwidth",)),
+    Command("mouse", "Leave the mouse to the terminal, to select text; again for as before"),
     Command("help", "Every key of this screen", also=("keys",)),
     Command("quit", "Leave Windlass; runs go on", also=("q", "leave")),
 )

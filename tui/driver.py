@@ -9,21 +9,29 @@ before it led.
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
 import queue
 import select
+import selectors
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from textual import events
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 from textual.message_pump import MessagePump
+from textual.widgets import TextArea
+
+from tui.pasting import PasteGuard, cleaned
 
 STOP_WAIT_S = 2.0
 """How long the last bytes (leaving the alternate screen) may take."""
+READ_WAIT_S, READ_BYTES = 0.1, 4096
 KEY_WAIT_S = 0.4
 """How long the next key waits at most until the one before it was acted on."""
 
@@ -79,6 +87,8 @@ class SteadyDriver(LinuxDriver):
         self.dropped = False
         """True after bytes were dropped, until the screen is drawn anew."""
         self._stopping = False
+        self._took = False
+        self._changing = False
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """Of the terminal that keys come from: standard output may be a pipe. 80 by 25 where it can't be told."""
@@ -98,6 +108,8 @@ class SteadyDriver(LinuxDriver):
             super().send_message(message)
             return
         before = self._app.focused
+        if isinstance(message, events.Paste):
+            message.text = cleaned(message.text, one_line=not isinstance(before, TextArea))
         super().send_message(message)
         acted = asyncio.run_coroutine_threadsafe(self._acted_on(before), self._loop)
         with contextlib.suppress(TimeoutError, asyncio.CancelledError, RuntimeError):
@@ -153,24 +165,98 @@ class SteadyDriver(LinuxDriver):
     def run_input_thread(self) -> None:
         """Reads keys until told to stop, or until the terminal is gone."""
         try:
-            super().run_input_thread()
+            self._read_keys()
         except OSError:
             self._safe_file.gone = True
 
-    def stop_application_mode(self) -> None:
-        """Gives the terminal back."""
-        self._stopping = True
-        super().stop_application_mode()
+    def _read_keys(self) -> None:
+        """As Textual's driver does, but pasted text is guarded, and bytes that are no UTF-8 end nothing."""
+        parser, guard = XTermParser(self._debug), PasteGuard()
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(READ_WAIT_S):
+                    text = guard.feed(decode(os.read(self.fileno, READ_BYTES)))
+                    for message in parser.feed(text) if text else ():
+                        self.process_message(message)
+                for message in parser.tick():
+                    self.process_message(message)
+
+    def set_mouse(self, on: bool) -> None:
+        """Asks the terminal for the mouse, or leaves it to the terminal."""
+        if on != self._mouse:
+            self._disable_mouse_support()
+            self._mouse = on
+            self._enable_mouse_support()
+
+    def start_application_mode(self) -> None:
+        """Takes the terminal, also again after it was given back."""
+        self._stopping = False
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._took = True
+
+    def _sigtstp_application(self, *_: object) -> None:
+        """Stops, with the terminal given back."""
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if not self._changing:
+            super()._sigtstp_application()
+
+    def _sigcont_application(self, *_: object) -> None:
+        """Goes on after a stop. One that came without warning (SIGSTOP) left the terminal as it was, to others.
+
+        A signal may come in the middle of anything, also while a lock is held that writing needs: only where this
+        process stood in `_stop` the rest is done at once.
+        """
+        if self._took and self._auto_restart:
+            self._loop.call_soon_threadsafe(self._begin_anew)
+        elif not self._changing:
+            super()._sigcont_application()
+
+    def _begin_anew(self) -> None:
+        if not self._in_front:
+            os.kill(os.getpid(), signal.SIGSTOP)  # until the shell brings it to the front
+        elif self._took and not self._changing:
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+            self.resume_application_mode()
 
     def suspend_application_mode(self) -> None:
-        """Gives the terminal to another program; what is drawn meanwhile goes nowhere."""
-        super().suspend_application_mode()
-        self._writer_thread = None
+        """Gives the terminal back for a while; what is drawn meanwhile goes nowhere."""
+        with self._on_the_way():
+            super().suspend_application_mode()
+            self._writer_thread = None
 
     def resume_application_mode(self) -> None:
-        """Takes it back; the screen is drawn anew."""
-        self._stopping = self.dropped = False
-        super().resume_application_mode()
+        """Takes it again; the screen is drawn anew."""
+        with self._on_the_way():
+            self.dropped = False
+            super().resume_application_mode()
+
+    @contextlib.contextmanager
+    def _on_the_way(self) -> Iterator[None]:
+        """A signal that comes meanwhile must not begin the same, nor the opposite, in the middle of it."""
+        self._changing = True
+        try:
+            yield
+        finally:
+            self._changing = False
+
+    @property
+    def _in_front(self) -> bool:
+        """True where the terminal is this process's to write to and to read from."""
+        try:
+            return os.tcgetpgrp(self.fileno) == os.getpgrp()
+        except OSError:
+            return True
+
+    def stop_application_mode(self) -> None:
+        """Gives the terminal back."""
+        self._took = False
+        self._stopping = True
+        super().stop_application_mode()
 
     def close(self) -> None:
         """Ends the writing thread; one that a stalled terminal holds ends with the process."""

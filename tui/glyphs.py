@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """What lines, bars and separators look like."""
+    """What lines, bars, separators and the lanes of a graph look like.
+
+    A lane goes down; `fork` begins the outermost one and `forks` one on the way there, `merge` and `merges` end them,
+    `both` and `cross` do either, and `bundle` stands for lanes that have no room of their own.
+    """
 
     arrow: str
     dot: str
@@ -22,6 +26,15 @@ class Glyphs:
     cursor: str
     rule: str
     stderr: str
+    lane: str
+    fork: str
+    forks: str
+    merge: str
+    merges: str
+    both: str
+    cross: str
+    bundle: str
+    wrapped: str
 
 
 UNICODE = Glyphs(
@@ -35,6 +48,15 @@ UNICODE = Glyphs(
     cursor="▌",
     rule="─",
     stderr="┃",
+    lane="│",
+    fork="╮",
+    forks="┬",
+    merge="╯",
+    merges="┴",
+    both="┤",
+    cross="┼",
+    bundle="┊",
+    wrapped="↪",
 )
 
 ASCII = Glyphs(
@@ -48,6 +70,15 @@ ASCII = Glyphs(
     cursor=">",
     rule="-",
     stderr="!",
+    lane="|",
+    fork="\\",
+    forks="+",
+    merge="/",
+    merges="+",
+    both="+",
+    cross="+",
+    bundle=":",
+    wrapped="\\",
 )
 
 

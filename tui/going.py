@@ -138,6 +138,10 @@ def _low(app: WindlassApp, _given: str) -> None:
     app.action_low_bandwidth()
 
 
+def _mouse(app: WindlassApp, _given: str) -> None:
+    app.action_mouse()
+
+
 async def _help(app: WindlassApp) -> None:
     await app.screen.run_action("help")
 
@@ -165,6 +169,7 @@ PLACES: Mapping[str, Callable[[WindlassApp, str], None]] = {
     "workspaces": _workspaces,
     "theme": _theme,
     "low": _low,
+    "mouse": _mouse,
     "help": _keys,
     "quit": _quit,
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from textual.dom import DOMNode
+from textual.message import Message
 from textual.scrollbar import ScrollBarRender
 
 from core.display import display_line
@@ -20,12 +21,15 @@ from tui.paint import Paint, Span
 
 @dataclass(slots=True)
 class Look:
-    """`clock` gives wall time in seconds; `paint` is replaced when the theme changes."""
+    """`clock` gives wall time in seconds; `paint` is replaced when the theme changes; `wrap` says whether long lines of
+    output go on in the next row.
+    """
 
     glyphs: Glyphs
     paint: Paint
     ascii_only: bool
     clock: Callable[[], float]
+    wrap: bool = False
 
     def mark(self, sign: Sign) -> str:
         """A sign as this terminal can draw it."""
@@ -47,6 +51,14 @@ class Look:
 _PLAIN = str.maketrans(
     {"·": "-", "–": "-", "…": "...", "▸": ">", "—": "-", "“": '"', "”": '"', "’": "'", "×": "x"}
 )
+
+
+class Chosen(Message):
+    """A person chose how things are to look: the app keeps it for the next time."""
+
+    def __init__(self, **chosen: str | bool) -> None:
+        super().__init__()
+        self.chosen = chosen
 
 
 def look(node: DOMNode) -> Look:

@@ -55,6 +55,11 @@ class OutputLines:
     def __len__(self) -> int:
         return len(self._lines) + sum(1 for splitter in self._splitters.values() if splitter.pending)
 
+    @property
+    def complete(self) -> int:
+        """How many lines have come to their end; those after them are in progress."""
+        return len(self._lines)
+
     def __getitem__(self, index: int) -> Line:
         if index < len(self._lines):
             return self._lines[index]

@@ -5,12 +5,11 @@ Pure functions: a view and a `Look` in, spans out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping
 
 from core.model.actors import place
 from core.model.states import FAILING, Phase, RunState, TaskState, UndoState
-from core.model.views import BatchInfo, RunInfo, ServerInfo, StepInfo, TaskInfo
+from core.model.views import BatchInfo, RunInfo, ServerInfo, TaskInfo
 from themes.signs import INTERRUPTED, TASK_SIGNS, UNDO_SIGNS, Sign, run_sign
 from tui import words
 from tui.doubts import doubts
@@ -18,6 +17,7 @@ from tui.look import Look
 from tui.overview import ProviderLine, what_is_needed
 from tui.paint import Span, Spans
 from tui.widgets.line import bar
+from tui.widgets.table import Column
 
 SERVER_SIGNS: Mapping[str, Sign] = {
     "started": Sign("✓", "+", "started", "success"),
@@ -28,9 +28,14 @@ SERVER_SIGNS: Mapping[str, Sign] = {
 SPEAKING = {*FAILING, TaskState.IN_DOUBT, TaskState.BLOCKED, TaskState.SKIPPED, TaskState.CANCELLED}
 """States that are explained by their reason rather than by the last line of output."""
 BAR_CELLS = 16
-COUNT_CELLS = 9
-
-State = TypeVar("State", TaskState, UndoState)
+TASK_COLUMNS = (
+    Column("server", 12),
+    Column("state", 14),
+    Column("try", 3, right=True),
+    Column("took", 7, right=True, min_table=62),
+    Column("last line"),
+)
+"""Those of `task_row`."""
 
 
 def server_sign(state: str) -> Sign:
@@ -128,77 +133,6 @@ def batch_row(batch: BatchInfo, look: Look) -> list[Spans]:
         wrong = f"{look.mark(TASK_SIGNS[TaskState.FAILED])} {words.plural(len(batch.faults), 'fault')}"
         return [[name], [("", "")], [(wrong, "error")]]
     return [[name], [(words.plural(batch.steps, "step"), "muted")], [(look.text(batch.description), "")]]
-
-
-def step_sign(step: StepInfo) -> Sign:
-    """The sign of a whole step: what matters most in it."""
-    counts = step.counts
-    for state in (TaskState.RUNNING, TaskState.IN_DOUBT, TaskState.FAILED, TaskState.UNREACHABLE):
-        if counts.get(state):
-            return TASK_SIGNS[state]
-    for state in (TaskState.BLOCKED, TaskState.CANCELLED, TaskState.SKIPPED, TaskState.IN_PLACE):
-        if step.tasks and counts.get(state, 0) == step.tasks:
-            return TASK_SIGNS[state]
-    ended = sum(count for state, count in counts.items() if state.ended)
-    if step.tasks and ended >= step.tasks:
-        return TASK_SIGNS[TaskState.BLOCKED if counts.get(TaskState.BLOCKED) else TaskState.DONE]
-    return TASK_SIGNS[TaskState.WAITING]
-
-
-def step_row(step: StepInfo, look: Look, *, rolling_back: bool) -> list[Spans]:
-    """sign, name, count, trouble, how long."""
-    sign = step_sign(step)
-    if rolling_back and (undoing := undo_count(step)):
-        done, total = undoing
-        mark = UNDO_SIGNS[UndoState.UNDONE if done == total else UndoState.UNDOING]
-        return [
-            [(look.mark(mark), mark.role)],
-            [(look.text(step.name), "")],
-            [(_count(done, total), "")],
-            _troubles(step.undo_counts, UNDO_SIGNS, (UndoState.FAILED, UndoState.IN_DOUBT), look),
-            [],
-        ]
-    ended = sum(count for state, count in step.counts.items() if state.ended)
-    wrong = (TaskState.FAILED, TaskState.UNREACHABLE, TaskState.IN_DOUBT, TaskState.BLOCKED)
-    return [
-        [(look.mark(sign), sign.role)],
-        [(look.text(step.name), "bold" if sign is TASK_SIGNS[TaskState.RUNNING] else "")],
-        [(_count(ended, step.tasks), "")],
-        _troubles(step.counts, TASK_SIGNS, wrong, look),
-        [(words.duration(step_took_s(step, look.clock())), "muted")],
-    ]
-
-
-def _count(part: int, whole: int) -> str:
-    """ "46/48", or a share where that grows too long for its column."""
-    count = f"{part}/{whole}"
-    return count if len(count) <= COUNT_CELLS else f"{words.percent(part, whole)}%"
-
-
-def undo_count(step: StepInfo) -> tuple[int, int] | None:
-    """(undone, to undo) of a step; None where nothing of it is undone."""
-    counts = {state: count for state, count in step.undo_counts.items() if state is not UndoState.NONE}
-    total = sum(counts.values())
-    return (counts.get(UndoState.UNDONE, 0), total) if total else None
-
-
-def _troubles(
-    counts: Mapping[State, int], signs: Mapping[State, Sign], wrong: Sequence[State], look: Look
-) -> Spans:
-    told: list[Span] = []
-    for state in wrong:
-        if counts.get(state):
-            told.append((f"{' ' if told else ''}{look.mark(signs[state])}{counts[state]}", signs[state].role))
-    return told
-
-
-def step_took_s(step: StepInfo, now: float) -> float | None:
-    """How long a step has taken, or took."""
-    if step.started is None:
-        return None
-    going = step.counts.get(TaskState.RUNNING, 0) > 0
-    end = now if going or step.ended is None else step.ended
-    return end - step.started if going or step.ended is not None else None
 
 
 def task_row(task: TaskInfo, look: Look, *, rolling_back: bool) -> list[Spans]:

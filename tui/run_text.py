@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 from core.model.actors import place
 from core.model.states import FAILING, Asked, RunState, TaskState, UndoState
-from core.model.views import RunInfo, StepInfo
+from core.model.views import RunInfo, StepInfo, StepNeed
 from themes.signs import run_sign
 from tui import words
 from tui.actions import count, is_executing, unknown_host_key
 from tui.doubts import doubts
 from tui.look import Look
+from tui.pace import StepPace
+from tui.pace import told as told_pace
 from tui.paint import Span, Spans, hanging
 from tui.rows import share_done
 
@@ -129,10 +131,18 @@ def trust_hint(why: str) -> Spans:
     return [("T", "bold accent"), (" looks at its host key", "muted")] if unknown_host_key(why) else []
 
 
-def about_run(run: RunInfo, step: StepInfo | None, folder: str, look: Look, width: int) -> list[Spans]:
+def about_run(
+    run: RunInfo,
+    step: StepInfo | None,
+    folder: str,
+    look: Look,
+    width: int,
+    needs: Sequence[StepNeed] = (),
+    pace: StepPace | None = None,
+) -> list[Spans]:
     """What stands beside the steps where there is room: the chosen step, and how the run came about.
 
-    `folder` is the workspace's, which paths are shown without.
+    `folder` is the workspace's, which paths are shown without; `needs` and `pace` are those of the step.
     """
     clean = look.text
 
@@ -144,6 +154,11 @@ def about_run(run: RunInfo, step: StepInfo | None, folder: str, look: Look, widt
         lines.append([("step    ", "muted"), (clean(step.name), "bold"), (f"  {clean(step.kind)}", "muted")])
         if step.summary:
             lines += entry("", clean(step.summary, max_chars=240))
+        for need in needs:
+            lines += entry("needs" if need is needs[0] else "", clean(_need(need)))
+        if pace is not None and pace.per_s:
+            ahead = f", {words.about(pace.left_s)}" if pace.left_s is not None else ""
+            lines += entry("pace", look.own(f"{told_pace(pace.per_s)}{ahead}"))
         if step.irreversible:
             lines += entry("", "cannot be undone", "warning")
     path = run.path.removeprefix(folder).lstrip("/") if folder else run.path
@@ -155,6 +170,11 @@ def about_run(run: RunInfo, step: StepInfo | None, folder: str, look: Look, widt
     if run.parent is not None:
         lines += entry("again", f"run {run.parent}")
     return lines
+
+
+def _need(need: StepNeed) -> str:
+    where = "on all servers" if need.everywhere else "on the same server"
+    return f"{need.needs} {where}" + ("" if need.hard else ", whatever comes of it")
 
 
 def why_lines(sentences: Sequence[str], look: Look, width: int) -> list[Spans]:

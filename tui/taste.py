@@ -20,12 +20,17 @@ CHOSEN = UserFile("interface.json", "how the interface is to look")
 
 @dataclass(frozen=True, slots=True)
 class Taste:
-    """`themes` are all that can be chosen, `faults` what is wrong with those that are left out."""
+    """`themes` are all that can be chosen, `faults` what is wrong with those that are left out.
+
+    `wrap` lets long lines of output go on in the next row; `mouse` False leaves the mouse to the terminal.
+    """
 
     themes: Sequence[ThemeData]
     faults: Sequence[Fault] = ()
     theme: str = ""
     low_bandwidth: bool = False
+    wrap: bool = False
+    mouse: bool = True
     keys: Mapping[str, str] = field(default_factory=dict)
 
     def first_theme(self, colours: str | None, *, plain: bool) -> str:
@@ -54,8 +59,16 @@ def read_taste(folder: Path | None) -> Taste:
     except InputError as error:
         faults.append(Fault(str(CHOSEN.path), 0, 0, error.message))
         chosen = {}
-    theme, low = chosen.get("theme"), chosen.get("low_bandwidth")
-    return Taste([*ours, *own], faults, theme if isinstance(theme, str) else "", low is True, keys)
+    theme = chosen.get("theme")
+    return Taste(
+        [*ours, *own],
+        faults,
+        theme if isinstance(theme, str) else "",
+        chosen.get("low_bandwidth") is True,
+        chosen.get("wrap") is True,
+        chosen.get("mouse") is not False,
+        keys,
+    )
 
 
 def remember(**chosen: str | bool) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
-from tests.e2e.test_terminal import Terminal, terminal
+import pytest
+
+from tests.e2e.terminals import Tmux
 from tests.support.program import REPOSITORY, Program
 
-__all__ = ["terminal"]
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
 
-def opened(terminal: Terminal, program: Program) -> None:
+def opened(terminal: Tmux, program: Program) -> None:
     """The interface on the workspace of the program, with its inventory."""
     terminal.start(
         f"cd {REPOSITORY} && env -u COLUMNS -u LINES TERM=xterm-256color LC_ALL=C.UTF-8 "
@@ -21,7 +24,7 @@ def opened(terminal: Terminal, program: Program) -> None:
     terminal.shows("from      servers")
 
 
-def test_a_shell_takes_the_terminal_and_gives_it_back(terminal: Terminal, program: Program) -> None:
+def test_a_shell_takes_the_terminal_and_gives_it_back(terminal: Tmux, program: Program) -> None:
     opened(terminal, program)
     terminal.keys("j")
     terminal.shows("╭─ b ─")
@@ -40,9 +43,7 @@ def test_a_shell_takes_the_terminal_and_gives_it_back(terminal: Terminal, progra
     terminal.shows("╭─ a ─")  # keys work again
 
 
-def test_what_ssh_says_of_a_server_that_is_not_there_can_be_read(
-    terminal: Terminal, program: Program
-) -> None:
+def test_what_ssh_says_of_a_server_that_is_not_there_can_be_read(terminal: Tmux, program: Program) -> None:
     (program.path / "servers" / "gone.yaml").write_text(
         "provider: static\nservers: {zz: {address: 127.0.0.1, port: 9}}\n"
     )
@@ -62,7 +63,7 @@ def test_what_ssh_says_of_a_server_that_is_not_there_can_be_read(
     terminal.shows("╭─ zz ─")
 
 
-def test_a_command_runs_on_the_marked_servers_as_a_run(terminal: Terminal, program: Program) -> None:
+def test_a_command_runs_on_the_marked_servers_as_a_run(terminal: Tmux, program: Program) -> None:
     opened(terminal, program)
     terminal.keys("Space", "Space")
     terminal.shows("x run on 2 marked")
@@ -82,7 +83,7 @@ def test_a_command_runs_on_the_marked_servers_as_a_run(terminal: Terminal, progr
     program.call("engine", "stop")
 
 
-def test_who_answers_and_who_does_not(terminal: Terminal, program: Program) -> None:
+def test_who_answers_and_who_does_not(terminal: Tmux, program: Program) -> None:
     opened(terminal, program)
     terminal.keys("r")
     terminal.shows("answered after")

@@ -8,7 +8,7 @@ from core.model import events as kinds
 from core.model.events import Event
 from core.model.ids import TaskKey
 from core.model.states import RunState, TaskState
-from core.model.views import TaskInfo
+from core.model.views import StepNeed, TaskInfo
 from tests.functional import lab
 from tests.functional.scripted_engine import NOW, ScriptedEngine, StoredRun, run_info, task
 
@@ -81,6 +81,73 @@ def told_lab() -> ScriptedEngine:
     """The lab, with the log of the run that waits for a person."""
     engine = lab.lab()
     write(engine, 41)
+    return engine
+
+
+GRAPH = {
+    "folders": (),
+    "migrate": ("folders",),
+    "program": ("folders",),
+    "page": ("folders",),
+    "compress": ("page",),
+    "serve": ("program",),
+    "publish": ("serve", "compress"),
+    "balance": ("publish",),
+    "announce": ("balance", "migrate"),
+}
+
+
+def graph_run(number: int = 46) -> StoredRun:
+    """A run in its middle whose steps do not stand in one line; three hundred servers."""
+    tasks: list[TaskInfo] = []
+    names = [f"node-{at:03d}" for at in range(1, 301)]
+    done = {"folders": 300, "program": 210, "page": 180, "serve": 96, "compress": 40}
+    running = {"migrate": 3, "program": 8, "page": 12, "serve": 4, "compress": 20}
+    for step_name in GRAPH:
+        mine = names[:3] if step_name == "migrate" else names
+        for at, server in enumerate(mine):
+            ended = at < done.get(step_name, 0)
+            state = TaskState.DONE if ended else TaskState.WAITING
+            if not ended and at < done.get(step_name, 0) + running.get(step_name, 0):
+                state = TaskState.RUNNING
+            if step_name == "serve" and at in (31, 77):
+                state = TaskState.FAILED if at == 31 else TaskState.IN_DOUBT
+            began = NOW - 90 if state is not TaskState.WAITING else None
+            more = {
+                "started": began,
+                "ended": NOW - 20 if ended else None,
+                "last_line": "ok" if ended else "",
+            }
+            tasks.append(task(len(tasks), step_name, server, state, **more))
+    steps = [lab.step(at, name) for at, name in enumerate(GRAPH)]
+    return StoredRun(run_info(number, "rollout", RunState.RUNNING, began_s=120), steps, tasks)
+
+
+def graph_lab() -> ScriptedEngine:
+    """The lab with a run of many tasks whose steps fork and join."""
+    engine = lab.lab()
+    engine.run_list = {46: graph_run()}
+    engine.needs_told[46] = [
+        StepNeed(step, need, need != "folders", step != "announce")
+        for step, needs in GRAPH.items()
+        for need in needs
+    ]
+    return engine
+
+
+def begun_lab() -> ScriptedEngine:
+    """A run that has just begun: nothing has started yet."""
+    engine = graph_lab()
+    stored = engine.run_list[46]
+    stored.tasks = [task(each.index, each.step, each.server) for each in stored.tasks]
+    stored.info = run_info(46, "rollout", RunState.RUNNING, began_s=0)
+    return engine
+
+
+def no_tasks_lab() -> ScriptedEngine:
+    """A run without steps."""
+    engine = lab.lab()
+    engine.run_list = {46: StoredRun(run_info(46, "nothing", RunState.DONE, began_s=1, ended_s=1), [], [])}
     return engine
 
 

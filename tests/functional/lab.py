@@ -308,6 +308,25 @@ def lab() -> ScriptedEngine:
     return engine
 
 
+LONG = "".join(
+    f"{number:03d} rsync: copying /srv/releases/2026-03-01/assets/photos/gallery-{number:03d}.jpg to "
+    f"/var/www/site/assets/photos/gallery-{number:03d}.jpg (size {number * 1013} bytes, checksum {number * 7919:08x}) "
+    + ("世界 " * (number % 5))
+    + "ok\n"
+    for number in range(1, 61)
+)
+
+
+def long_lab() -> ScriptedEngine:
+    """A live task that prints long lines, some of them with wide characters."""
+    engine = lab()
+    engine.outputs[(44, TaskKey("build", "web-05"))] = [
+        chunk(LONG, ago_s=31),
+        chunk("warning: " + "the disk is nearly full " * 6 + "\n", stream=Stream.STDERR, ago_s=12),
+    ]
+    return engine
+
+
 def fresh_lab() -> ScriptedEngine:
     """As a first-time user finds it: servers stopped, one batch, no run yet."""
     engine = lab()

@@ -113,6 +113,7 @@ class ScriptedEngine:
         self.refuse: dict[str, WindlassError] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.acts_told: list[Event] = []
+        self.needs_told: dict[int, list[StepNeed]] = {}
         self.reads: Counter[str] = Counter()
         self.drained = asyncio.Event()
         self.drain_gate: asyncio.Event | None = None
@@ -236,6 +237,8 @@ class ScriptedEngine:
         return self._stored(run).counted_steps()
 
     async def step_needs(self, run: int) -> Sequence[StepNeed]:
+        if run in self.needs_told:
+            return self.needs_told[run]
         names = [step.name for step in self._stored(run).steps]
         return [StepNeed(step, before, True, True) for before, step in itertools.pairwise(names)]
 

@@ -37,7 +37,7 @@ async def test_a_key_of_ones_own_works_and_is_shown(
         await press(pilot, "escape", "j", "enter", "p")
         assert not called(engine, "pause")
         assert "P pause" in screen_text(app)
-        await press(pilot, "P")
+        await press(pilot, "P", "y")
         await until(pilot, lambda: called(engine, "pause"))
 
 

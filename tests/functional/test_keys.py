@@ -293,10 +293,112 @@ async def test_pause_and_resume(make_app: MakeApp) -> None:
         await press(pilot, *LIVE)
         assert "p pause" in screen_text(app)
         await press(pilot, "p")
+        assert "5 tasks in flight end first; 28 that wait do not start." in screen_text(app)
+        assert not engine.calls, "it is said before it is done"
+        await press(pilot, "y")
         await until(pilot, lambda: "p resume" in screen_text(app))
         await press(pilot, "p")
+        assert "28 tasks that wait start when their needs are met." in screen_text(app)
+        await press(pilot, "y")
         await until(pilot, lambda: "p pause" in screen_text(app))
         assert engine.calls == [("pause", 44), ("resume", 44)]
+
+
+async def test_a_failed_run_opens_on_its_failed_task_and_goes_on_in_two_keys(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.run_list = {41: lab.failed_run(doubt=False)}
+    engine.outputs[(41, TaskKey("publish", "web-03"))] = [
+        lab.chunk("write error: no space left\n", ago_s=799)
+    ]
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter")
+        assert app.screen.chosen.key == TaskKey("publish", "web-03")
+        text = screen_text(app)
+        assert "write error: no space left" in text, "its last lines"
+        assert "Retry this task: runs again on web-03" in text, "the choices with their consequence"
+        assert "Roll back the run: undoes what this run did" in text
+        await press(pilot, "r")
+        text = screen_text(app)
+        assert "2 tasks open again: publish@web-03, publish@web-09." in text
+        assert "(2 tasks), once they end well." in text, "what is blocked by them"
+        await press(pilot, "y")
+        await until(pilot, lambda: engine.calls == [("retry", 41, (), False)])
+
+
+async def test_a_run_in_doubt_opens_on_what_is_certain_and_what_is_not(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS)
+        assert app.screen.chosen.key == TaskKey("publish", "web-05")
+        text = " ".join(line[:53] for line in screen_text(app).splitlines())
+        assert "the intent of run attempt 1 was stored at" in text
+        assert "whether run attempt 1 started, and how it ended" in text
+        assert "Skip it: counts as skipped; dependents go on" in text
+        await press(pilot, "p")
+        assert "The servers are asked about 2 tasks in doubt" in screen_text(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: engine.calls == [("resume", 41)])
+
+
+@pytest.mark.parametrize(
+    ("walk", "told", "command"),
+    [
+        (("j", "enter", "p"), "28 that wait do not start", "runs pause 44"),
+        (("j", "enter", "C"), "28 that wait never start", "runs cancel 44"),
+        (("enter", "p"), "what they cannot settle still waits", "runs resume 41"),
+        (("enter", "r"), "2 tasks open again", "runs retry 41"),
+        (("enter", "R"), "In this order: publish, build, prepare.", "runs rollback 41"),
+    ],
+)
+async def test_an_action_says_what_it_will_do_and_gives_its_command(
+    make_app: MakeApp, walk: tuple[str, ...], told: str, command: str
+) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *walk)
+        text = static_text(app, "#sheet .text")
+        assert told in text and f"the same: windlass {command} -w /srv/lab" in text
+        await press(pilot, "c")
+        assert app.clipboard == f"windlass {command} -w /srv/lab"
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunScreen) and not engine.calls
+
+
+async def test_a_task_in_doubt_is_skipped_and_no_other(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS)
+        app.screen.tasks.choose("web-03", by_person=True)
+        await press(pilot, "s")
+        assert "only a task in doubt can be skipped, and this one is failed" in notices(app)[-1]
+        app.screen.tasks.choose("web-06", by_person=True)
+        await press(pilot, "s")
+        assert isinstance(app.screen, DecideScreen)
+        assert "counts as skipped; dependents go on without it" in screen_text(app)
+        await press(pilot, "y")
+        assert app.clipboard.startswith("windlass runs decide 41 publish@web-06 skip --reason WHY")
+        await press(pilot, "enter", *"gone", "enter")
+        await until(pilot, lambda: engine.calls)
+        assert engine.calls == [("decide", 41, TaskKey("publish", "web-06"), Decision.SKIP, "ada", "gone")]
+
+
+async def test_tasks_as_a_matrix(make_app: MakeApp) -> None:
+    app = make_app(lab.lab())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *LIVE, "m")
+        assert app.screen.focused.id == "matrix"
+        assert "✓✓✓✓▶▶▶▶▶○○○" in screen_text(app) and "m list" not in screen_text(app)
+        await press(pilot, "l", "l")
+        assert app.screen.chosen.server == "web-07"
+        assert "web-07  ▶ running" in screen_text(app) and "web-07 · output" in screen_text(app)
+        await press(pilot, "G", "enter")
+        assert isinstance(app.screen, OutputScreen) and app.screen.key == TaskKey("build", "web-12")
+        await press(pilot, "escape", "m")
+        assert app.screen.focused.id == "tasks" and "▌web-12" in screen_text(app)
 
 
 @pytest.mark.parametrize(("key", "call"), [("C", ("cancel", 44)), ("R", ("roll_back", 44))])
@@ -319,7 +421,7 @@ async def test_retry_opens_what_failed(make_app: MakeApp) -> None:
     engine = lab.lab()
     app = make_app(engine)
     async with app.run_test(size=(120, 40)) as pilot:
-        await press(pilot, *STANDS, "r")
+        await press(pilot, *STANDS, "r", "y")
         await until(pilot, lambda: engine.calls)
         assert engine.calls == [("retry", 41, (), False)]
 
@@ -437,6 +539,64 @@ async def test_output_on_the_whole_screen(make_app: MakeApp) -> None:
         assert "configuring" in screen_text(app)
         await press(pilot, "escape", "enter")
         assert isinstance(app.screen, OutputScreen)
+
+
+async def test_long_lines_are_wrapped_or_moved_aside(make_app: MakeApp) -> None:
+    engine = lab.long_lab()
+    watched = TaskKey("build", "web-05")
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *LIVE, "o")
+        assert "060 rsync" in screen_text(app) and "ok" not in screen_text(app).splitlines()[-4]
+        await press(pilot, "right", "right")
+        assert "from column 17" in screen_text(app) and "/srv/releases" in screen_text(app)
+        await press(pilot, "w")
+        text = screen_text(app)
+        assert "wrapped" in text and "from column" not in text and "w no wrap" in text
+        assert "世界" in text or text.count("↪") > 5
+        assert "the disk is nearly full" in text.splitlines()[-2] + text.splitlines()[-3], (
+            "it follows the tail"
+        )
+        await engine.print(44, watched, lab.chunk("x" * 300 + "END\n", start=90_000))
+        await until(pilot, lambda: "END" in screen_text(app))
+        # A search goes to the line, over the place where it is cut, and what is on top stays when the width changes.
+        await press(pilot, "slash", *"gallery-031.jpg to", "enter")
+        assert "031 rsync" in screen_text(app) and not app.screen.pane.follow
+        held = app.screen.pane
+        first = held._at(held.scroll_offset.y)[0]
+        for key in ("t", "t", "w", "w"):
+            await press(pilot, key)
+            assert abs(held._at(held.scroll_offset.y)[0] - first) <= 1, key
+            assert ("031 rsync" if held.wraps else "gallery-031") in screen_text(app)
+        await engine.print(44, watched, lab.chunk("news\n", start=91_000))
+        await until(pilot, lambda: held.output_lines.tail(1)[0].text == "news")
+        assert "news" not in screen_text(app), "held still"
+        await press(pilot, "G")
+        assert "news" in screen_text(app) and held.follow
+        # The same holds where the run screen shows it.
+        await press(pilot, "escape", "escape")
+        assert isinstance(app.screen, RunScreen) and "↪" in screen_text(app)
+
+
+async def test_what_is_wrapped_is_bounded_and_lets_go_of_its_beginning(make_app: MakeApp) -> None:
+    engine = lab.long_lab()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *LIVE, "o", "w", "g")
+        pane = app.screen.pane
+        pane.output_lines._max_lines = 50
+        before = [pane._at(pane.scroll_offset.y + y)[0] for y in range(3)]
+        assert before == [0, 0, 1] or before == [0, 1, 1]
+        pane.scroll_to(y=pane._row_of(40), animate=False)
+        await settle(pilot)
+        shown = pane.output_lines[pane._at(pane.scroll_offset.y)[0]].text
+        await engine.print(44, TaskKey("build", "web-05"), lab.chunk("more\n" * 20, start=90_000))
+        await until(pilot, lambda: pane.output_lines.forgotten)
+        assert len(pane.output_lines) == 50
+        assert pane.output_lines[pane._at(pane.scroll_offset.y)[0]].text == shown, (
+            "what was read stays in view"
+        )
+        assert sum(1 for row in range(pane._rows()) if pane._at(row)[1] == 0) == 50
 
 
 async def test_hostile_output_is_shown_and_not_obeyed(make_app: MakeApp) -> None:
@@ -756,6 +916,8 @@ async def test_a_click_on_a_key_and_on_a_row(make_app: MakeApp) -> None:
         await settle(pilot)
         assert app.screen.chosen.server == "web-03"
         await pilot.click("#bottom", offset=(2, 0))
+        await settle(pilot)
+        await press(pilot, "y")
         await until(pilot, lambda: app.screen.run_info.state is RunState.PAUSED)
         await pilot.click("#tasks", offset=(10, 3))
         await until(pilot, lambda: isinstance(app.screen, OutputScreen))
@@ -845,7 +1007,7 @@ async def test_what_somebody_else_controls_may_only_be_paused_and_taken_over(mak
         await press(pilot, "y")
         await until(pilot, lambda: called(engine, "control") == [("control", number, True)])
         await engine.set_run(number, controller="token ci")
-        await press(pilot, "p")
+        await press(pilot, "p", "y")
         await until(pilot, lambda: called(engine, "pause"))
 
 

@@ -13,11 +13,11 @@ from tests.functional import lab
 from tests.functional.conftest import MakeApp
 from tests.functional.scripted_engine import NOW, ScriptedEngine, StoredRun, run_info, step, task
 from tests.functional.steps import press, screen_text, settle, until
+from tui import task_reading
 from tui.bridge import MAX_NAMED_TASKS, Changes, EventBridge
 from tui.glyphs import UNICODE
 from tui.look import Look
 from tui.paint import Paint
-from tui.screens import run as run_module
 from tui.widgets.table import Column, VirtualTable
 
 MANY = 10_000
@@ -104,9 +104,9 @@ async def test_ten_thousand_tasks_are_read_by_the_page_and_then_by_the_screen(ma
         await press(pilot, "enter")
         assert "patch · 10000 tasks" in screen_text(app)
         assert app.screen.tasks.rows_rendered < 200
-        run_module_every = run_module.FULL_READ_EVERY_S
+        every_s = task_reading.FULL_READ_EVERY_S
         try:
-            run_module.FULL_READ_EVERY_S = 1e9
+            task_reading.FULL_READ_EVERY_S = 1e9
             reads, drawn = engine.reads["tasks"], app.screen.tasks.rows_rendered
             for number in range(1000):
                 await engine.set_task(
@@ -119,7 +119,7 @@ async def test_ten_thousand_tasks_are_read_by_the_page_and_then_by_the_screen(ma
             await engine.set_task(1, TaskKey("patch", "node-00003"), state=TaskState.FAILED, why="exit 9")
             await until(pilot, lambda: "exit 9" in screen_text(app))
         finally:
-            run_module.FULL_READ_EVERY_S = run_module_every
+            task_reading.FULL_READ_EVERY_S = every_s
 
 
 async def test_one_failure_among_thousands_is_seen_in_the_grid(make_app: MakeApp) -> None:

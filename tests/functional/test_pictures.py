@@ -188,6 +188,16 @@ PICTURES = (
     Picture("run_done", lab.lab, ("j", "j", "enter")),
     Picture("run_rolling_back", rolling_lab, ("enter",)),
     Picture("run_interrupted", interrupted_lab, ("enter",)),
+    Picture("run_empty", history.no_tasks_lab, ("h", "enter")),
+    Picture("run_begun", history.begun_lab, ("enter",)),
+    Picture("run_graph", history.graph_lab, ("enter",)),
+    Picture("run_graph_ascii", history.graph_lab, ("enter",), ascii_only=True),
+    Picture(
+        "run_matrix", history.graph_lab, ("enter", "shift+tab", "G", "k", "k", "k", "enter", "m", *"lll")
+    ),
+    Picture("run_pause", lab.lab, ("j", "enter", "p")),
+    Picture("run_resume", lab.lab, ("enter", "p")),
+    Picture("run_retry", failed_lab, ("enter", "r")),
     Picture("run_cancel", lab.lab, ("j", "enter", "C")),
     Picture("run_roll_back", lab.lab, ("enter", "R")),
     Picture("replay", history.told_lab, ("enter", "t", "left_curly_bracket", "left_curly_bracket")),
@@ -201,8 +211,13 @@ PICTURES = (
     Picture("timeline_live", live_lab, ("j", "enter", "v")),
     Picture("decide", lab.lab, ("enter", "d")),
     Picture("decide_reason", lab.lab, ("enter", "d", "j", "enter")),
+    Picture("decide_skip", lab.lab, ("enter", "s")),
     Picture("decide_failed", failed_lab, ("enter", "d")),
     Picture("output", lab.lab, ("j", "enter", "o")),
+    Picture("output_wrap", lab.long_lab, ("j", "enter", "o", "w")),
+    Picture("output_wrap_ascii", lab.long_lab, ("j", "enter", "o", "w"), ascii_only=True),
+    Picture("output_wrap_find", lab.long_lab, ("j", "enter", "o", "w", "slash", *"gallery-031", "enter")),
+    Picture("output_aside", lab.long_lab, ("j", "enter", "o", "right", "right", "right")),
     Picture("output_find", lab.lab, ("j", "enter", "o", "slash", "c", "o", "m", "p", "enter")),
     Picture("servers", lab.lab, ("i",)),
     Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
@@ -253,7 +268,11 @@ def test_picture(picture: Picture, size: tuple[int, int], snap_compare, make_app
 
 @pytest.mark.parametrize(
     "name",
-    ["run", "run_failed", "run_waiting_for_person", "run_done", "servers", "servers_find", *SERVERS_STATES],
+    [
+        *("run", "run_failed", "run_waiting_for_person", "run_done", "run_empty", "run_begun", "run_graph"),
+        *("run_matrix", "run_read_only", "run_production", "run_disconnected", "servers", "servers_find"),
+        *SERVERS_STATES,
+    ],
 )
 def test_picture_wide(name: str, snap_compare, make_app: MakeApp) -> None:
     """The two screens that have most to show, where there is room for it."""

@@ -94,6 +94,8 @@ async def test_a_run_from_the_first_key_to_the_last(engine: Engine) -> None:
         # What failed is mended on the server, retried, and the run goes on to its end.
         await _repair(engine)
         await press(pilot, "r")
+        assert "1 task opens again: check-in@web-1" in screen_text(app)
+        await press(pilot, "y")
         await until(pilot, lambda: "✓ done: 24/24 on 8 servers" in screen_text(app), "the end")
 
         await press(pilot, "R", "y")

@@ -132,8 +132,12 @@ async def test_a_users_theme_is_offered_used_and_remembered(make_app: MakeApp, o
         await until(pilot, lambda: taste.CHOSEN.read().get("theme") == "mine")
         await press(pilot, "ctrl+b")
         await until(pilot, lambda: taste.CHOSEN.read().get("low_bandwidth") is True)
+        app.go("mouse")
+        await until(pilot, lambda: taste.CHOSEN.read().get("mouse") is False)
+        await press(pilot, "escape", "colon", *"run 44", "enter", "o", "w")
+        await until(pilot, lambda: taste.CHOSEN.read().get("wrap") is True)
     again = make_app(lab.lab(), own_folder=own)
-    assert again.theme == "mine" and again.low_bandwidth
+    assert again.theme == "mine" and again.low_bandwidth and again.look.wrap and not again.mouse
 
 
 async def test_a_choice_that_cannot_be_read_is_told(make_app: MakeApp, own: Path) -> None:

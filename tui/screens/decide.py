@@ -5,7 +5,8 @@ A decision needs a reason; both are kept with the task. Nothing here guesses: wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -15,17 +16,20 @@ from textual.widgets import Input, Static
 from core.errors import WindlassError
 from core.model.ids import TaskKey
 from core.model.states import Asked, Decision, UndoState
-from core.model.views import RunInfo, TaskInfo
+from core.model.views import RunInfo, StepInfo, TaskInfo
 from themes.signs import TASK_SIGNS, UNDO_SIGNS
+from tui import consequences
 from tui.bridge import Changes
 from tui.choices import Choice, choices_for
+from tui.consequences import Act
 from tui.doubts import doubtful_tasks, doubts, is_doubtful
 from tui.look import look
 from tui.paint import Spans
+from tui.screens.acts import ask_first
 from tui.screens.base import Live
-from tui.screens.sheets import ConfirmSheet, ask_to_roll_back
 from tui.session import Session
 from tui.tail import Tail
+from tui.task_reading import failing_tasks
 from tui.widgets.line import SpanLine
 from tui.widgets.output import OutputPane
 from tui.widgets.table import Column, VirtualTable
@@ -34,7 +38,10 @@ LAST_LINES = 40
 
 
 class DecideScreen(Live[None]):
-    """For one task, or (`task` None) for the first one in doubt; after a decision comes the next one in doubt."""
+    """For one task, or (`task` None) for the first one in doubt; after a decision comes the next one in doubt.
+
+    `first` names the choice that the cursor stands on at the beginning.
+    """
 
     BINDINGS = [
         Binding(
@@ -62,13 +69,16 @@ class DecideScreen(Live[None]):
     }
     """
 
-    def __init__(self, session: Session, number: int, task: TaskKey | None) -> None:
+    def __init__(self, session: Session, number: int, task: TaskKey | None, *, first: str = "") -> None:
         super().__init__(session)
         self.number = number
         self.wanted = task
+        self._first = first
         self.task_info: TaskInfo | None = None
         self.run_info: RunInfo | None = None
         self._doubtful: list[TaskKey] = []
+        self._failing: Sequence[TaskInfo] = ()
+        self._steps: Sequence[StepInfo] = ()
         self._tail: Tail | None = None
         self._choice: Choice | None = None
         self._deciding = False
@@ -117,6 +127,8 @@ class DecideScreen(Live[None]):
         engine = self.session.engine
         self.run_info = await engine.run(self.number)
         self._doubtful = [task.key for task in await doubtful_tasks(engine, self.run_info)]
+        self._failing = await failing_tasks(engine, self.run_info)
+        self._steps = await engine.steps(self.number)
         if self.wanted is None and self._doubtful:
             self.wanted = self._doubtful[0]
         if self.wanted is None:
@@ -155,7 +167,9 @@ class DecideScreen(Live[None]):
 
     def _show_choices(self, task: TaskInfo, run: RunInfo) -> None:
         style, targets = look(self), self._targets()
-        self.choices.set_items(choices_for(task, run, alike=max(1, len(targets))))
+        choices = choices_for(task, run, alike=max(1, len(targets)))
+        self.choices.set_items(choices, cursor=self._first or None)
+        self._first = ""
         told = style.text(task.server)
         if len(targets) > 1:
             told = f"all {len(targets)} tasks in doubt of {style.text(task.step)}"
@@ -222,40 +236,36 @@ class DecideScreen(Live[None]):
             self.entitle("#reason", look(self).own(f"Reason: {choice.title}{many} · enter decides"))
             field.add_class("-open")
             field.focus()
-        elif choice.name == "roll-back":
-            ask_to_roll_back(
-                self,
-                self.run_info,
-                "Roll back?",
-                [[(look(self).own(choice.consequence), choice.role)]],
-                lambda name: self._roll_back(name),
-            )
         else:
-            self._ask(choice, f"{choice.title}?", "retry")
+            self._ask(choice)
 
-    def _ask(self, choice: Choice, title: str, yes: str) -> None:
-        def answered(sure: bool | None) -> None:
-            if sure:
-                self._act(choice)
-
-        lines: list[Spans] = [[(look(self).own(choice.consequence), choice.role)]]
-        self.app.push_screen(ConfirmSheet(self.session, title, lines, yes=yes), answered)
-
-    def _act(self, choice: Choice) -> None:
-        engine, actor, task = self.session.engine, self.session.actor, self.task_info
-        if task is None:
+    def _ask(self, choice: Choice) -> None:
+        """Says what a choice will do, and does it where a person says so."""
+        run, task, engine, actor = self.run_info, self.task_info, self.session.engine, self.session.actor
+        if run is None or task is None:
             return
-        if choice.name == "retry-all":
-            self.perform(
-                engine.retry(self.number, actor=actor), "failed tasks opened again", lambda: self._leave()
-            )
-        else:
-            again = engine.retry(self.number, actor=actor, tasks=(task.key,), accept_risk=task.may_have_run)
-            self.perform(again, f"{task.key} opened again", lambda: self._leave())
+        act = self._act(choice, run, task)
+        match choice.name:
+            case "roll-back":
+                self._ask_first(act, lambda name: engine.roll_back(self.number, actor=actor, confirm=name))
+            case "retry-all":
+                risk = any(each.may_have_run for each in self._failing)
+                self._ask_first(act, lambda _: engine.retry(self.number, actor=actor, accept_risk=risk))
+            case _:
+                again = partial(engine.retry, self.number, actor=actor, tasks=(task.key,))
+                self._ask_first(act, lambda _: again(accept_risk=task.may_have_run))
 
-    def _roll_back(self, name: str) -> None:
-        rolling = self.session.engine.roll_back(self.number, actor=self.session.actor, confirm=name)
-        self.perform(rolling, "rolling back", lambda: self._leave())
+    def _act(self, choice: Choice, run: RunInfo, task: TaskInfo) -> Act:
+        """What a choice that is no decision does."""
+        if choice.name == "roll-back":
+            return consequences.rolling_back(run, self._steps)
+        if choice.name == "retry-all":
+            return consequences.retrying(run, self._failing)
+        return consequences.retrying_one(run, task)
+
+    def _ask_first(self, act: Act, do: Callable[[str], Awaitable[object]]) -> None:
+        named = self.run_info if act.by_name else None
+        ask_first(self, act, lambda name: self.perform(do(name), act.done, self._leave), named)
 
     def _leave(self) -> None:
         if self.is_current:
@@ -322,12 +332,15 @@ class DecideScreen(Live[None]):
         task, choice = self.task_info, self.choices.chosen
         if task is None:
             return
+        number = str(self.number)
         if is_doubtful(task):
             decision = choice.decision.value if choice is not None and choice.decision is not None else "done"
             keys = [str(key) for key in self._targets()] or [str(task.key)]
-            told = ["runs", "decide", str(self.number), *keys, decision, "--reason", "WHY"]
+            told = ["runs", "decide", number, *keys, decision, "--reason", self.reason_field.value or "WHY"]
+        elif choice is not None and self.run_info is not None:
+            told = [*self._act(choice, self.run_info, task).command]
         else:
-            told = ["runs", "retry", str(self.number), str(task.key)]
+            told = ["runs", "show", number, str(task.key)]
         self.copy(self.session.command(*told))
 
     def action_back(self) -> None:

@@ -13,10 +13,12 @@ from textual.widgets import Input
 from core.engine.run_reader import RunReader
 from core.errors import WindlassError
 from core.model.ids import TaskKey
+from core.model.views import TaskInfo
 from themes.signs import TASK_SIGNS
 from tui import replay_text, words
 from tui.bridge import Changes
-from tui.look import look
+from tui.look import Chosen, look
+from tui.paint import Span
 from tui.saving import save_text
 from tui.screens.base import Live
 from tui.session import Session
@@ -31,7 +33,7 @@ TAIL_BYTES = 4 * 1024 * 1024
 class OutputScreen(Live[None]):
     """Follows the task's output; scrolling back and finding hold it still."""
 
-    FOOTER = ("follow", "find", "next(1)", "times", "save", "copy", "back")
+    FOOTER = ("follow", "find", "next(1)", "wrap", "times", "save", "copy")
     BINDINGS = [
         Binding(
             "f", "follow", "follow", id="out.follow", tooltip="Keep the newest line in view, or hold still"
@@ -42,6 +44,13 @@ class OutputScreen(Live[None]):
         Binding("n", "next(1)", "next", id="out.next", tooltip="The next line that has it"),
         Binding("N", "next(-1)", "previous", id="out.previous", tooltip="The line before that has it"),
         Binding("t", "times", "times", id="out.times", tooltip="The time of day before each line, or not"),
+        Binding(
+            "w",
+            "wrap",
+            "wrap",
+            id="out.wrap",
+            tooltip="Long lines on several rows, or moved aside by left and right",
+        ),
         Binding("s", "save", "save", id="out.save", tooltip="Save the lines that are kept here in a file"),
         Binding(
             "y", "copy", "copy command", id="out.copy", tooltip="Copy the command that prints this output"
@@ -64,6 +73,7 @@ class OutputScreen(Live[None]):
         self.source: RunReader = source or session.engine
         self.number = run
         self.key = task
+        self.task_info: TaskInfo | None = None
         self._tail: Tail | None = None
 
     def body(self) -> ComposeResult:
@@ -91,19 +101,32 @@ class OutputScreen(Live[None]):
     async def reload(self, changes: Changes) -> None:
         if not changes.touches(self.number) or self._tail is None:
             return
-        task = await self.source.task(self.number, self.key)
-        style = look(self)
-        sign = TASK_SIGNS[task.state]
+        task = self.task_info = await self.source.task(self.number, self.key)
+        self._show_state()
+        await self._tail.show(self.number, task)
+
+    def _show_state(self) -> None:
+        """How the task stands, and what is seen of its lines."""
+        task, style = self.task_info, look(self)
+        if task is None:
+            return
         told = style.text(task.why)
         past = [] if self.source is self.session.engine else [*replay_text.sign(style), ("  ", "")]
-        self.query_one("#state", SpanLine).show([*past, style.signed(sign), (f"  {told}", "muted")])
-        await self._tail.show(self.number, task)
+        left = [*past, style.signed(TASK_SIGNS[task.state]), (f"  {told}", "muted")]
+        right: list[Span] = []
+        if self.pane.wraps:
+            right = [("wrapped", "muted")]
+        elif self.pane.column:
+            right = [(f"from column {self.pane.column + 1}", "accent")]
+        self.query_one("#state", SpanLine).show(left, right)
 
     # ------------------------------------------------------------ keys
 
     def label(self, action: str) -> str:
         if action == "follow":
             return "hold" if self.pane.follow else "follow"
+        if action == "wrap" and self.pane.wraps:
+            return "no wrap"
         return "no times" if action == "times" and self.pane.shows_times else ""
 
     def reason(self, action: str) -> str:
@@ -142,6 +165,17 @@ class OutputScreen(Live[None]):
     def action_times(self) -> None:
         self.pane.set_times(not self.pane.shows_times)
         self.refresh_keys()
+
+    def action_wrap(self) -> None:
+        style = look(self)
+        style.wrap = not style.wrap
+        self.post_message(Chosen(wrap=style.wrap))
+        self.pane.rewrap()
+        self._show_state()
+        self.refresh_keys()
+
+    def on_output_pane_shifted(self) -> None:
+        self._show_state()
 
     def action_save(self) -> None:
         if self.allowed("save"):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -12,10 +11,9 @@ from textual.widgets import Input, Static
 
 from core.engine.api import HostKey
 from core.errors import Fault
-from core.model.views import RunInfo
 from tui.look import look
 from tui.paint import Spans, content
-from tui.screens.base import Keyed, Sheet
+from tui.screens.base import Sheet
 from tui.session import Session
 
 COMPARE = (
@@ -96,25 +94,6 @@ class NameSheet(Sheet[str]):
     def action_close(self) -> None:
         """Leaves at once, also from the field."""
         self.dismiss(None)
-
-
-def ask_to_roll_back(
-    screen: Keyed[Any],
-    run: RunInfo | None,
-    title: str,
-    lines: Sequence[Spans],
-    then: Callable[[str], None],
-) -> None:
-    """Asks before a rollback, in production for its name; calls `then` with what was typed ("" elsewhere)."""
-    if run is not None and run.confirm:
-        screen.app.push_screen(
-            NameSheet(screen.session, title, lines, run.confirm),
-            lambda name: then(name) if name else None,
-        )
-        return
-    screen.app.push_screen(
-        ConfirmSheet(screen.session, title, lines, yes="roll back"), lambda sure: then("") if sure else None
-    )
 
 
 class FaultsSheet(Sheet[None]):

@@ -24,7 +24,7 @@ from tui.paint import Span, Spans, fit, pad, strip, width_of
 Item = TypeVar("Item")
 
 GAP = 2
-"""Cells between two columns."""
+"""Cells between two columns, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Column:
 
 
 class VirtualTable(ScrollView, Generic[Item], can_focus=True):
-    """Rows of items: `key` tells items apart, `cells` gives the spans of each column.
+    """Rows of items: `key` tells items apart, `cells` gives the spans of each column, `gap` cells lie between two.
 
     `quiet` shows the cursor only while the table has the focus; `empty` stands where there are no rows. `margin` gives
     one cell before each row, for its mark; `heading` the one span of lines that a row is, where it has no columns.
@@ -106,6 +106,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         quiet: bool = False,
         margin: Callable[[Item], Span] | None = None,
         heading: Callable[[Item], Spans | None] | None = None,
+        gap: int = GAP,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
@@ -119,6 +120,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         self._margin = margin
         self._heading = heading
         self._widths_at: tuple[int, list[int]] = (-1, [])
+        self._gap = gap
         self._items: list[Item] = []
         self._index: dict[Hashable, int] = {}
         self._cursor = 0
@@ -299,7 +301,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         shown = [not column.min_table or total >= column.min_table for column in self._columns]
         widths = [column.width if seen else 0 for column, seen in zip(self._columns, shown, strict=True)]
         flexible = [at for at, column in enumerate(self._columns) if not column.width and shown[at]]
-        taken = (1 if self._margin is None else 2) + sum(widths) + GAP * max(0, sum(shown) - 1)
+        taken = (1 if self._margin is None else 2) + sum(widths) + self._gap * max(0, sum(shown) - 1)
         for at in flexible:
             widths[at] = max(1, (total - taken) // len(flexible))
         return widths
@@ -310,7 +312,7 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
         for column, width, cell in zip(self._columns, self._widths(total), cells, strict=True):
             if width:
                 if len(out) > len(lead):
-                    out.append((" " * GAP, ""))
+                    out.append((" " * self._gap, ""))
                 out += pad(cell, width, dots, right=column.right)
         return fit(out, total, dots) if width_of(out) > total else out
 

@@ -12,7 +12,7 @@ from core.model.views import Explanation, RunInfo
 from tests.functional import lab
 from tests.functional.scripted_engine import NOW, run_info, step, task
 from themes.signs import RUN_SIGNS, TASK_SIGNS, UNDO_SIGNS, ascii_only, run_sign
-from tui import actions, rows, run_text
+from tui import actions, rows, run_text, step_rows
 from tui.choices import choices_for
 from tui.doubts import doubtful_tasks, doubts
 from tui.following import step_to_watch, task_to_watch
@@ -276,22 +276,22 @@ def test_text_of_servers_is_cleaned_in_every_row() -> None:
 
 
 def test_steps_show_what_matters_most() -> None:
-    assert rows.step_sign(step(0, "s", tasks=2, counts={TaskState.IN_PLACE: 2})).word == "in place"
+    assert step_rows.sign_of(step(0, "s", tasks=2, counts={TaskState.IN_PLACE: 2})).word == "in place"
     assert (
-        rows.step_sign(step(0, "s", tasks=2, counts={TaskState.IN_PLACE: 1, TaskState.DONE: 1})).word
+        step_rows.sign_of(step(0, "s", tasks=2, counts={TaskState.IN_PLACE: 1, TaskState.DONE: 1})).word
         == "done"
     )
     assert (
-        rows.step_sign(step(0, "s", tasks=2, counts={TaskState.FAILED: 1, TaskState.RUNNING: 1})).word
+        step_rows.sign_of(step(0, "s", tasks=2, counts={TaskState.FAILED: 1, TaskState.RUNNING: 1})).word
         == "running"
     )
     assert (
-        rows.step_sign(step(0, "s", tasks=2, counts={TaskState.DONE: 1, TaskState.BLOCKED: 1})).word
+        step_rows.sign_of(step(0, "s", tasks=2, counts={TaskState.DONE: 1, TaskState.BLOCKED: 1})).word
         == "blocked"
     )
-    assert rows.step_sign(step(0, "s", tasks=2, counts={TaskState.WAITING: 2})).word == "waiting"
+    assert step_rows.sign_of(step(0, "s", tasks=2, counts={TaskState.WAITING: 2})).word == "waiting"
     big = step(0, "s", tasks=20_000, counts={TaskState.DONE: 10_000})
-    assert text_of(rows.step_row(big, LOOK, rolling_back=False)[2]) == "50%"
+    assert text_of(step_rows.row(big, step_rows.StepLook(LOOK))[2]) == "50%"
 
 
 def test_the_state_line_tells_what_comes_next() -> None:
