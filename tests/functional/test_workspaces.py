@@ -122,9 +122,9 @@ async def test_the_launcher_goes_on_and_comes_back(
     seen: list[tuple[str, str]] = []
 
     async def run_app(
-        engine, *, actor: str, start_batch: str | None, started_notice: str, here: str, low_bandwidth: bool
+        engine, *, actor: str, start_batch: str | None, started_notice: str, here: str, **options: bool
     ) -> int | Path:
-        assert len(here) == 16 and not low_bandwidth
+        assert len(here) == 16 and options == {"low_bandwidth": False, "mouse": True}
         seen.append(((await engine.workspace()).name, started_notice))
         return answers.pop(0)
 
