@@ -65,11 +65,13 @@ def tmux(env: dict[str, str]) -> Iterator[Tmux]:
     """A shell with job control in tmux."""
     folder = Path(tempfile.mkdtemp(prefix="wl-tmux-", dir="/tmp"))  # a socket's path is short
     made = Tmux(folder, *SIZE, env=env)
-    made.start(["env", "PS1=shell> ", "bash", "--norc", "--noprofile", "-i"])
-    made.shows("shell>")
-    yield made
-    made.end()
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        made.start(["env", "PS1=shell> ", "bash", "--norc", "--noprofile", "-i"])
+        made.shows("shell>")
+        yield made
+    finally:
+        made.end()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def opens(tmux: Tmux, lab: Path, *words: str) -> None:
