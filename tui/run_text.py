@@ -5,7 +5,7 @@ Pure functions: views in, spans out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from core.model.actors import place
 from core.model.states import FAILING, Asked, RunState, TaskState, UndoState
@@ -17,7 +17,7 @@ from tui.doubts import doubts
 from tui.look import Look
 from tui.pace import StepPace
 from tui.pace import told as told_pace
-from tui.paint import Span, Spans, hanging
+from tui.paint import Span, Spans, hanging, width_of
 from tui.rows import share_done
 
 
@@ -54,10 +54,17 @@ def figures(run: RunInfo, look: Look, pace: words.Pace | None = None) -> Spans:
     return spans
 
 
-def state_line(run: RunInfo, look: Look, actor: str = "") -> tuple[Spans, Spans]:
+def state_line(
+    run: RunInfo,
+    look: Look,
+    actor: str = "",
+    refused: Callable[[str], str] | None = None,
+    width: int = 0,
+) -> tuple[Spans, Spans]:
     """The state of the run in words with what went wrong and who has its control, and the keys that matter next.
 
-    `actor` is who looks at it.
+    `actor` is who looks at it; `refused` says why an action is not possible from here at all; `width` is what there is
+    room for, 0 for any.
     """
     sign = run_sign(run.state, interrupted=run.interrupted)
     spans: list[Span] = []
@@ -74,8 +81,15 @@ def state_line(run: RunInfo, look: Look, actor: str = "") -> tuple[Spans, Spans]
         spans.append((f"  control: {'you' if mine else look.text(place(run.controller))}", "accent"))
     keys: list[Span] = []
     for key, what in next_keys(run):
-        keys += [("   ", ""), (key, "bold accent"), (f" {what}", "muted")]
+        if not (refused and refused(OF_KEYS.get(key, ""))):
+            keys += [("   ", ""), (key, "bold accent"), (f" {what}", "muted")]
+    while len(keys) > 3 and 0 < width < width_of(spans) + width_of(keys):
+        keys = keys[:-3]  # the state goes before the keys, all but the first of which the bottom line has too
     return spans, keys
+
+
+OF_KEYS = {"p": "resume", "d": "decide", "r": "retry", "R": "roll_back"}
+"""What the keys of `next_keys` do, as reasons against it are asked for."""
 
 
 def _told(run: RunInfo) -> str:

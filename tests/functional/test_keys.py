@@ -367,6 +367,20 @@ async def test_an_action_says_what_it_will_do_and_gives_its_command(
         assert isinstance(app.screen, RunScreen) and not engine.calls
 
 
+async def test_a_read_only_workspace_pauses_but_does_not_resume(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.info = dataclasses.replace(engine.info, read_only=True)
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *STANDS)
+        assert "p asks the servers" not in screen_text(app) and "d decides" not in screen_text(app)
+        for key in ("p", "r", "s", "d", "R"):
+            await press(pilot, key)
+            assert "read-only" in notices(app)[-1] and isinstance(app.screen, RunScreen), key
+        await press(pilot, "escape", "j", "enter", "p", "y")
+        await until(pilot, lambda: engine.calls == [("pause", 44)])
+
+
 async def test_a_task_in_doubt_is_skipped_and_no_other(make_app: MakeApp) -> None:
     engine = lab.lab()
     app = make_app(engine)

@@ -123,7 +123,8 @@ class RunScreen(RunPicture):
             return controlled
         match action:
             case "pause":
-                return actions.why_not_pause(run)
+                refused = self.session.refused("resume") if actions.can_resume(run) else ""
+                return refused or actions.why_not_pause(run)
             case "retry":
                 return actions.why_not_retry(run)
             case "skip":

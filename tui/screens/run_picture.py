@@ -129,7 +129,8 @@ class RunPicture(Live[None]):
 
     def state_line(self, run: RunInfo) -> tuple[Spans, Spans]:
         """What stands below the progress."""
-        return run_text.state_line(run, self.look_here, self.session.actor)
+        session, width = self.session, self.size.width - 2
+        return run_text.state_line(run, self.look_here, session.actor, session.refused, width)
 
     def look_at(self, step: str, server: str) -> None:
         """Chooses a step and a task of it, as a person does."""
