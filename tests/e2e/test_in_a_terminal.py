@@ -148,13 +148,13 @@ def test_another_size_loses_nothing(terminal: Pty) -> None:
     terminal.shows("web-1")
     terminal.press("jjjjj")
     chosen = "web-6"
-    terminal.shows(f"▌{chosen}")
+    terminal.shows(f"▌ {chosen}")
     for width, height in ((80, 24), (200, 60), (40, 12), (20, 5), (100, 30)):
         terminal.resize(width, height)
         if (width, height) == (20, 5):
             terminal.shows("is too small")
             continue
-        terminal.shows(f"▌{chosen}")
+        terminal.shows(f"▌ {chosen}")
         assert max(len(line) for line in terminal.text.splitlines()) <= width
     terminal.shows("? keys")
     terminal.press("\x1b")
