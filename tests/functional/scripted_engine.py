@@ -117,7 +117,6 @@ class ScriptedEngine:
         self.acts_told: list[Event] = []
         self.reads: Counter[str] = Counter()
         self.drained = asyncio.Event()
-        self.drain_gate: asyncio.Event | None = None
         self._events: list[Event] = []
         self._news = asyncio.Condition()
         self._closed = False
@@ -441,8 +440,6 @@ class ScriptedEngine:
 
     async def drain(self) -> None:
         self._called("drain")
-        if self.drain_gate is not None:
-            await self.drain_gate.wait()
         self.drained.set()
 
     async def close(self) -> None:
