@@ -37,8 +37,8 @@ Stamp = tuple[int, ...]
 @dataclass(frozen=True, slots=True)
 class Source:
     """One settings file with its provider and the servers that it gave; `note` says why it gave none. `context` is what
-    was read of it, `stamp` tells whether it is still the same file; `listed` is when its provider was asked (wall time),
-    `took_s` how long that took.
+    was read of it, `stamp` tells whether it is still the same file; `listed` is when its provider was asked, as wall
+    time, and `took_s` how long that took.
     """
 
     file: str

@@ -123,7 +123,7 @@ class Engine(Protocol):
         ...
 
     async def providers(self, *, refresh: bool = False) -> Sequence[ProviderInfo]:
-        """Every settings file of servers with its provider, faulty ones with their faults; `refresh` asks them again."""
+        """Every settings file of servers with its provider, faulty ones with their faults; `refresh` asks again."""
         ...
 
     async def server_runs(self, server: str, *, limit: int = 20) -> Sequence[ServerRun]:

@@ -28,6 +28,7 @@ from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
 from tui.screens.sheets import ConfirmSheet, FaultsSheet, TrustSheet
 from tui.screens.start import StartSheet
+from tui.screens.tiles import TILES
 from tui.screens.who import WhoSheet
 from tui.widgets.table import VirtualTable
 
@@ -47,13 +48,12 @@ async def test_the_cursor_goes_on_to_the_next_panel(make_app: MakeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         seen = [app.screen.focused.id]
-        for _ in range(8):
+        for _ in range(14):
             await press(pilot, "j")
             seen.append(app.screen.focused.id)
-        assert list(dict.fromkeys(seen)) == ["needs", "running", "recent", "batches", "servers"]
-        await press(pilot, "k")
-        await press(pilot, "k")
-        assert app.screen.focused.id == "batches"
+        assert list(dict.fromkeys(seen)) == list(TILES)
+        await press(pilot, "k", "k", "k", "k")
+        assert app.screen.focused.id == "configuration"
 
 
 async def test_the_focus_goes_on_where_its_panel_has_become_empty(make_app: MakeApp) -> None:
