@@ -37,7 +37,8 @@ Stamp = tuple[int, ...]
 @dataclass(frozen=True, slots=True)
 class Source:
     """One settings file with its provider and the servers that it gave; `note` says why it gave none. `context` is what
-    was read of it, `stamp` tells whether it is still the same file.
+    was read of it, `stamp` tells whether it is still the same file; `listed` is when its provider was asked, as wall
+    time, and `took_s` how long that took.
     """
 
     file: str
@@ -46,13 +47,24 @@ class Source:
     note: str = ""
     context: ProviderContext | None = None
     stamp: Stamp = ()
+    listed: float = 0.0
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """A settings file that gives no servers, because of its faults; `context` is None where it could not be read."""
+
+    file: str
+    faults: Sequence[Fault]
+    context: ProviderContext | None = None
 
 
 class Inventory:
     """The servers of one workspace as its providers described them when it was loaded."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = sources
+        self.sources = sources
         self.servers: Sequence[Server] = tuple(server for source in sources for server in source.servers)
         self.by_name: Mapping[str, Server] = {server.name: server for server in self.servers}
         self.notes: Sequence[str] = tuple(source.note for source in sources if source.note)
@@ -63,18 +75,11 @@ class Inventory:
 
         A file that is as it was for the inventory `before` is not parsed again; its provider is asked all the same.
         """
-        known = {source.file: source for source in before._sources} if before else {}
-        faults: list[Fault] = []
-        sources: list[Source] = []
-        for file in await asyncio.to_thread(_settings_files, workspace):
-            try:
-                was = known.get(_shown(workspace, file))
-                read = await asyncio.to_thread(_context, workspace, state_dir, file, was)
-                sources.append(await _ask(*read))
-            except InputError as error:
-                faults += error.faults or [Fault(_shown(workspace, file), 0, 0, error.message, error.hint)]
+        found = await survey(workspace, state_dir, before)
+        sources = [each for each in found if isinstance(each, Source)]
+        faults = [fault for each in found if isinstance(each, Faulty) for fault in each.faults]
         if not faults:
-            faults = _check(sources)
+            faults = [fault for _, fault in check(sources)]
         if faults:
             for source in sources:
                 await source.provider.close()
@@ -99,7 +104,7 @@ class Inventory:
 
     async def close(self) -> None:
         """Lets the providers go; servers go on."""
-        for source in self._sources:
+        for source in self.sources:
             await source.provider.close()
 
     async def _each(self, names: Sequence[str], verb: str) -> Sequence[str]:
@@ -122,7 +127,7 @@ class Inventory:
         return [name for name in dict.fromkeys(done) if name in wanted]
 
     def _by_source(self, names: Sequence[str]) -> list[tuple[Source, list[str]]]:
-        owner = {server.name: source for source in self._sources for server in source.servers}
+        owner = {server.name: source for source in self.sources for server in source.servers}
         unknown = [name for name in dict.fromkeys(names) if name not in owner]
         if unknown:
             raise InputError(
@@ -131,21 +136,41 @@ class Inventory:
             )
         return [
             (source, theirs)
-            for source in self._sources
+            for source in self.sources
             if (theirs := [name for name in dict.fromkeys(names) if owner[name] is source])
         ]
 
     def _startable(self, verb: str) -> list[tuple[Source, list[str]]]:
         able: list[tuple[Source, list[str]]] = []
-        for source in self._sources:
+        for source in self.sources:
             if source.provider.starts_servers:
                 able.append((source, []))
-        if not able and self._sources:
+        if not able and self.sources:
             raise ProviderError(f"no provider of this workspace can {verb} servers")
         return able
 
 
 # ---------------------------------------------------------------- reading
+
+
+async def survey(
+    workspace: Path, state_dir: Path, before: Inventory | None = None
+) -> Sequence[Source | Faulty]:
+    """Every settings file by name, with what its provider lists or what is wrong with it. Whoever asks closes the
+    providers. A file that is as it was for the inventory `before` is not parsed again.
+    """
+    known = {source.file: source for source in before.sources} if before else {}
+    found: list[Source | Faulty] = []
+    for file in await asyncio.to_thread(_settings_files, workspace):
+        shown = _shown(workspace, file)
+        context = None
+        try:
+            context, stamp = await asyncio.to_thread(_context, workspace, state_dir, file, known.get(shown))
+            found.append(await _ask(context, stamp))
+        except InputError as error:
+            faults = error.faults or (Fault(shown, 0, 0, error.message, error.hint),)
+            found.append(Faulty(shown, faults, context))
+    return found
 
 
 def read_settings_file(
@@ -250,6 +275,7 @@ async def _ask(context: ProviderContext, stamp: Stamp) -> Source:
     name = str(context.settings["provider"])
     factory = await asyncio.to_thread(registry.load, name)
     provider = factory(context)
+    listed, began = time.time(), time.monotonic()
     try:
         servers, note = tuple(await provider.list()), ""
     except ProviderError as error:
@@ -257,27 +283,30 @@ async def _ask(context: ProviderContext, stamp: Stamp) -> Source:
     except BaseException:
         await provider.close()
         raise
-    return Source(context.file, provider, servers, note, context, stamp)
+    took_s = time.monotonic() - began
+    return Source(context.file, provider, servers, note, context, stamp, listed, took_s)
 
 
 # ---------------------------------------------------------------- checking
 
 
-def _check(sources: Sequence[Source]) -> list[Fault]:
-    """What no provider can see alone: names used twice, and names that break the rules."""
-    faults: list[Fault] = []
+def check(sources: Sequence[Source]) -> list[tuple[str, Fault]]:
+    """What no provider can see alone: names used twice, and names that break the rules; each with the settings file."""
+    faults: list[tuple[str, Fault]] = []
     first: dict[str, Server] = {}
     for source in sources:
         for server in source.servers:
-            faults += [_at(server, why) for why in _refuse(server)]
+            faults += [(source.file, _at(server, why)) for why in _refuse(server)]
             other = first.setdefault(server.name.lower(), server)
             if other is server:
                 continue
             if other.name == server.name:
-                faults.append(_at(server, f"the server '{server.name}' is there already: {other.source}"))
+                told = _at(server, f"the server '{server.name}' is there already: {other.source}")
+                faults.append((source.file, told))
             else:
                 why = f"'{server.name}' and '{other.name}' ({other.source}) differ in case only"
-                faults.append(_at(server, why, "rename one: on some file systems they are the same"))
+                told = _at(server, why, "rename one: on some file systems they are the same")
+                faults.append((source.file, told))
     return faults
 
 

@@ -34,6 +34,7 @@ from core.model.views import (
     OutputPage,
     Plan,
     PlannedTask,
+    ProviderInfo,
     RunInfo,
     ServerInfo,
     ServerRun,
@@ -140,6 +141,10 @@ class EngineClient:
     async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
         """See Engine.servers."""
         return await self._get(list[ServerInfo], "/servers", refresh=refresh)
+
+    async def providers(self, *, refresh: bool = False) -> Sequence[ProviderInfo]:
+        """See Engine.providers."""
+        return await self._get(list[ProviderInfo], "/providers", refresh=refresh)
 
     async def batches(self) -> Sequence[BatchInfo]:
         """See Engine.batches."""

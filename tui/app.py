@@ -44,17 +44,15 @@ from tui.paint import Paint, Spans
 from tui.screens.base import Keyed, Live, Page
 from tui.screens.command import CommandBar
 from tui.screens.dashboard import Dashboard
-from tui.screens.sheets import ConfirmSheet, DrainSheet, LeaveSheet
+from tui.screens.sheets import ConfirmSheet
 from tui.screens.workspaces import WorkspacesSheet
 from tui.session import Session
-from tui.suspending import suspend
 from tui.takeover import holder_of, take_over_from, what_follows
 from tui.taste import read_taste, remember
 from tui.title import KEEP, PUT_BACK, set_title
 from tui.workspaces import OpenWorkspace, WorkspaceRow
 
 EXIT_OK = 0
-EXIT_INTERRUPTED = 130
 EXIT_INTERNAL = 70
 TERMINAL_CHECK_S = 0.5
 LOW_INTERVAL_S = 0.5
@@ -182,7 +180,6 @@ class WindlassApp(App[int]):
         self._started_notice = started_notice
         self._bridge = EventBridge(engine, self._deliver, interval_s=interval_s)
         self._draw_as_the_link_allows()
-        self._leaving = False
         for theme in taste.themes:
             self.register_theme(_textual_theme(theme))
         if taste.keys:
@@ -415,7 +412,8 @@ class WindlassApp(App[int]):
 
     async def action_to_background(self) -> None:
         """Stops until the shell continues it."""
-        await suspend(self)
+        self.put_title_back()
+        self.action_suspend_process()
 
     def _continued(self, _app: App[int]) -> None:
         self._set_title()
@@ -453,53 +451,20 @@ class WindlassApp(App[int]):
 
     # ------------------------------------------------------------ leaving
 
-    @property
-    def goes_on_elsewhere(self) -> bool:
-        """True where runs are executed by another process, and go on without this one."""
-        workspace = self.session.workspace
-        return self.session.engine.elsewhere or not (workspace is None or workspace.owned)
-
     async def action_quit(self) -> None:
         await self.action_leave()
 
     async def action_leave(self) -> None:
-        """Leaves; where a run executes in this process, asks first."""
-        if self._leaving:
-            return
+        """Leaves, and names the runs that go on: no run is executed in this process."""
         try:
             going = await executing(self.session.engine)
         except WindlassError:
             going = []
-        if not going:
-            self.exit(EXIT_OK)
-            return
-        told = [f"run {run.number}  {run.batch}" for run in going]
-        if self.goes_on_elsewhere:
-            self.farewell = [f"{line.replace('  ', ' ')} goes on" for line in told]
-            self.exit(EXIT_OK)
-            return
-        if isinstance(self.screen, LeaveSheet):
-            return
-
-        def answered(leave: bool | None) -> None:
-            if leave:
-                self._drain(going)
-
-        await self.push_screen(LeaveSheet(self.session, told), answered)
+        self.farewell = [f"run {run.number} {run.batch} goes on" for run in going]
+        self.exit(EXIT_OK)
 
     async def on_open_workspace(self, message: OpenWorkspace) -> None:
-        """Ends with another workspace to go on with; not while this window executes a run, which that would end."""
-        try:
-            going = await executing(self.session.engine)
-        except WindlassError:
-            going = []
-        if going and not self.goes_on_elsewhere:
-            runs = words.listed([f"run {run.number}" for run in going])
-            if isinstance(self.screen, Keyed):
-                self.screen.say(
-                    f"{runs} executes in this window: pause it or let it end, then open another workspace"
-                )
-            return
+        """Ends with another workspace to go on with; runs of this one go on."""
         self.next_workspace = message.path
         self.exit(EXIT_OK)
 
@@ -543,31 +508,6 @@ class WindlassApp(App[int]):
 
         here = self.session.workspace
         self.push_screen(WorkspacesSheet(self.session, Path(here.path if here else "")), chosen)
-
-    def _drain(self, going: list[RunInfo]) -> None:
-        self._leaving = True
-        self.farewell = [
-            f"run {run.number} ({run.batch}) stands and can be carried on: windlass runs resume {run.number}"
-            for run in going
-        ]
-
-        async def drain() -> None:
-            try:
-                await self.session.engine.drain()
-            except WindlassError as error:
-                self.farewell.append(error.message)
-            self.exit(EXIT_OK)
-
-        self.push_screen(DrainSheet(self.session), lambda _: self._abandon(going))
-        self.run_worker(drain(), group="drain", exclusive=True)
-
-    def _abandon(self, going: list[RunInfo]) -> None:
-        self.farewell = [
-            f"run {run.number} ({run.batch}) was left at once; commands in flight go on: "
-            f"windlass runs resume {run.number}"
-            for run in going
-        ]
-        self.exit(EXIT_INTERRUPTED)
 
     # ------------------------------------------------------------ the command palette
 
@@ -682,10 +622,8 @@ async def run_app(
     a path). `here` is what this interface is called among those that have the workspace open. `mouse` False leaves the
     mouse to the terminal.
 
-    Returns 0, 70 after a fault of the interface, 130 where runs were interrupted by leaving at once or by a
-    hang-up; then, and after draining, they are resumable. Returns the folder of another workspace where that was
-    chosen: whoever called opens it and calls again. A hang-up lets tasks in flight end before it returns, where this
-    process executes them.
+    Returns 0, or 70 after a fault of the interface; runs go on, since no engine lives in this process. Returns the
+    folder of another workspace where that was chosen: whoever called opens it and calls again.
     """
     from tui.driver import SteadyDriver
 
@@ -705,10 +643,6 @@ async def run_app(
     if app.hung_up:
         with contextlib.suppress(OSError, ValueError):  # who sent a signal may still be listening
             sys.stderr.write(f"{app.hung_up}\n")
-        with contextlib.suppress(WindlassError):
-            if not engine.elsewhere and await executing(engine):
-                await engine.drain()
-                return EXIT_INTERRUPTED
         return EXIT_OK
     for line in app.farewell:
         sys.stderr.write(line + "\n")

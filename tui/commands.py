@@ -39,6 +39,7 @@ COMMANDS: Sequence[Command] = (
     Command("start", "The plan of a batch, to be started", "BATCH", also=("batch",)),
     Command("servers", "The inventory", "FILTER", also=("inventory",)),
     Command("server", "One server: what is known of it, what runs did there", "NAME", must=True),
+    Command("providers", "Who lists the servers, and how that went", "FILTER", also=("provider",)),
     Command("config", "The configuration and where its values come from", also=("configuration",)),
     Command("events", "What happened in the workspace", "FILTER"),
     Command("audit", "Who decided and changed what", "FILTER"),

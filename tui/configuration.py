@@ -6,6 +6,8 @@ yet display text; a secret is its marker.
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
@@ -19,13 +21,20 @@ from core.config.open import given_here, open_config
 from core.config.render import one_line, yaml_lines
 from core.config.resolve import Resolver
 from core.config.tree import Entry, Layer
+from core.engine.api import Engine
+from core.engine.contexts import servers_data
 from core.engine.protection import name_for_edit
-from core.errors import Fault, InputError
+from core.errors import Fault, InputError, WindlassError
 from core.workspace.folder import Workspace
 from core.workspace.settings import Protection
+from tui.overview import Standing
 
 Servers = Callable[[], Mapping[str, Mapping[str, Any]]]
 
+SERVERS_S = 20.0
+"""How long a value may wait for the servers that it refers to."""
+STANDINGS = 8
+"""Of so many environments at most it is looked how they stand."""
 REVERT = "revert "
 """How the history names an edit that takes another one back: with that one's number."""
 
@@ -98,6 +107,64 @@ def read(folder: FilePath, environment: str, servers: Servers) -> Reading:
     except InputError as error:
         return replace(found, faults=_faults(error))
     return replace(found, rows=tuple(rows), faults=faults, resolver=resolver)
+
+
+def servers_of(engine: Engine) -> Servers:
+    """The servers as templates see them, asked for from the reading thread. To be called in the interface's loop."""
+    loop = asyncio.get_running_loop()
+
+    async def ask() -> Mapping[str, Mapping[str, Any]]:
+        return servers_data(await engine.servers())
+
+    def servers() -> Mapping[str, Mapping[str, Any]]:
+        asked = asyncio.run_coroutine_threadsafe(ask(), loop)
+        try:
+            return asked.result(SERVERS_S)
+        except TimeoutError:
+            asked.cancel()
+            raise InputError(f"the servers were not told within {SERVERS_S:.0f} s") from None
+        except InputError:
+            raise
+        except WindlassError as error:
+            raise InputError(error.message, hint=error.hint) from error
+
+    return servers
+
+
+def standings(folder: FilePath, servers: Servers) -> list[Standing]:
+    """How the configuration stands in each environment; where there is none, without one."""
+    try:
+        workspace = Workspace.load(folder)
+    except InputError as error:
+        return [Standing("", {}, _faults(error))]
+    known: list[Mapping[str, Mapping[str, Any]]] = []
+
+    def once() -> Mapping[str, Mapping[str, Any]]:
+        if not known:
+            known.append(servers())
+        return known[0]
+
+    names = [each.name for each in workspace.known_environments()] or [""]
+    return [_standing(read(folder, name, once)) for name in names[:STANDINGS]]
+
+
+def stamp(folder: FilePath) -> tuple[tuple[str, int, int], ...]:
+    """Tells whether a file was changed that the configuration comes from."""
+    globs = ("workspace.yaml", "config/*.yaml", "config/environments/*.yaml", "servers/*.y*ml")
+    found = []
+    for file in sorted(file for glob in globs for file in folder.glob(glob)):
+        try:
+            status = file.stat()
+        except OSError:
+            continue
+        found.append((str(file), status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def _standing(reading: Reading) -> Standing:
+    counts = Counter(row.layer for row in reading.rows)
+    layers = {layer.value: counts[layer] for layer in Layer if counts[layer]}
+    return Standing(reading.environment, layers, reading.faults)
 
 
 def _faults(error: InputError) -> tuple[Fault, ...]:

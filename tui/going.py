@@ -86,6 +86,12 @@ def _servers(app: WindlassApp, given: str) -> None:
     app.push_screen(ServersScreen(app.session, find=given))
 
 
+def _providers(app: WindlassApp, given: str) -> None:
+    from tui.screens.providers import ProvidersScreen
+
+    app.push_screen(ProvidersScreen(app.session, given))
+
+
 def _server(app: WindlassApp, given: str) -> None:
     from tui.screens.server import ServerScreen
 
@@ -162,6 +168,7 @@ PLACES: Mapping[str, Callable[[WindlassApp, str], None]] = {
     "start": _start,
     "servers": _servers,
     "server": _server,
+    "providers": _providers,
     "config": _config,
     "events": _events,
     "audit": _audit,

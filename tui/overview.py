@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from core.errors import Fault
 from core.model.states import RunState
 from core.model.views import RunInfo, ServerInfo
 from tui import words
@@ -63,11 +64,13 @@ def what_is_needed(run: RunInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLine:
-    """The servers of one provider, counted by state."""
+    """The servers of one provider, counted by state; `unreachable` by the last run, `never` without any session yet."""
 
     provider: str
     total: int
     states: Mapping[str, int]
+    unreachable: int = 0
+    never: int = 0
 
     @property
     def stopped(self) -> int:
@@ -78,6 +81,29 @@ class ProviderLine:
 def by_provider(servers: Sequence[ServerInfo]) -> list[ProviderLine]:
     """One line for each provider, by name."""
     found: dict[str, Counter[str]] = {}
+    lost: Counter[str] = Counter()
+    never: Counter[str] = Counter()
     for server in servers:
         found.setdefault(server.provider, Counter())[server.state] += 1
-    return [ProviderLine(name, sum(states.values()), dict(states)) for name, states in sorted(found.items())]
+        lost[server.provider] += bool(server.unreachable)
+        never[server.provider] += server.reached is None and not server.unreachable
+    return [
+        ProviderLine(name, sum(states.values()), dict(states), lost[name], never[name])
+        for name, states in sorted(found.items())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the configuration stands in one environment ("" in none): `layers` counts its values by the layer that gives
+    them, lowest first; `faults` are why it cannot be used.
+    """
+
+    environment: str
+    layers: Mapping[str, int]
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def untouched(self) -> bool:
+        """True where nobody has written anything yet."""
+        return not (self.environment or self.faults or self.layers.keys() - {"defaults"})

@@ -14,7 +14,7 @@ from themes.signs import INTERRUPTED, TASK_SIGNS, UNDO_SIGNS, Sign, run_sign
 from tui import words
 from tui.doubts import doubts
 from tui.look import Look
-from tui.overview import ProviderLine, what_is_needed
+from tui.overview import what_is_needed
 from tui.paint import Span, Spans
 from tui.widgets.line import bar
 from tui.widgets.table import Column
@@ -27,7 +27,7 @@ SERVER_SIGNS: Mapping[str, Sign] = {
 }
 SPEAKING = {*FAILING, TaskState.IN_DOUBT, TaskState.BLOCKED, TaskState.SKIPPED, TaskState.CANCELLED}
 """States that are explained by their reason rather than by the last line of output."""
-BAR_CELLS = 16
+BAR_CELLS = 12
 TASK_COLUMNS = (
     Column("server", 12),
     Column("state", 14),
@@ -59,7 +59,7 @@ def needs_row(run: RunInfo, look: Look) -> list[Spans]:
 
 
 def running_row(run: RunInfo, look: Look) -> list[Spans]:
-    """sign, run, batch, bar, percent, how long."""
+    """sign, run, batch, bar, percent, how much longer, how long so far."""
     sign = run_sign(run.state, interrupted=run.interrupted)
     glyphs = look.glyphs
     done = share_done(run)
@@ -70,8 +70,15 @@ def running_row(run: RunInfo, look: Look) -> list[Spans]:
         [(look.text(run.batch), "bold")],
         line,
         [(f"{int(done * 100)}%", "")],
+        [(left_text(run, look.clock()), "")],
         [(words.duration(words.elapsed_s(run, look.clock())), "muted")],
     ]
+
+
+def left_text(run: RunInfo, now: float) -> str:
+    """How much longer a run may take, in a few cells: "2m left", "soon"; "" where it can't be told."""
+    told = words.about(words.left_s(run, now), none="").removeprefix("about ")
+    return "soon" if told.startswith("a few") else told
 
 
 def recent_row(run: RunInfo, look: Look) -> list[Spans]:
@@ -115,15 +122,6 @@ def share_done(run: RunInfo) -> float:
         open_ = run.undo_counts.get(UndoState.PENDING, 0) + run.undo_counts.get(UndoState.UNDOING, 0)
         return (total - open_) / total if total else 0.0
     return run.ended_tasks / run.tasks if run.tasks else 0.0
-
-
-def provider_row(line: ProviderLine, look: Look) -> list[Spans]:
-    """provider, how many, states."""
-    states: list[Span] = []
-    for state, count in sorted(line.states.items(), key=lambda entry: (entry[0] != "started", entry[0])):
-        sign = server_sign(state)
-        states.append((f"{look.mark(sign)} {count} {sign.word}  ", sign.role))
-    return [[(look.text(line.provider), "bold")], [(str(line.total), "")], states]
 
 
 def batch_row(batch: BatchInfo, look: Look) -> list[Spans]:

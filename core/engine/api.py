@@ -34,6 +34,7 @@ from core.model.views import (
     OutputPage,
     Plan,
     PlannedTask,
+    ProviderInfo,
     RunInfo,
     ServerInfo,
     ServerRun,
@@ -119,6 +120,10 @@ class Engine(Protocol):
 
     async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
         """The inventory; `refresh` asks the providers again. Raises InputError with every fault."""
+        ...
+
+    async def providers(self, *, refresh: bool = False) -> Sequence[ProviderInfo]:
+        """Every settings file of servers with its provider, faulty ones with their faults; `refresh` asks again."""
         ...
 
     async def server_runs(self, server: str, *, limit: int = 20) -> Sequence[ServerRun]:

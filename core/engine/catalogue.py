@@ -22,8 +22,8 @@ from core.engine.planner import Planned, make_plan
 from core.engine.reach import may_name_programs, ssh_settings
 from core.errors import Fault, InputError, NotFound, NotPossible, ServersUnreachable
 from core.files import private_folder
-from core.inventory import Inventory
-from core.model.views import BatchChange, BatchInfo, ParamInfo, PlannedTask, ServerInfo
+from core.inventory import Inventory, Source, survey
+from core.model.views import BatchChange, BatchInfo, ParamInfo, PlannedTask, ProviderInfo, ServerInfo
 from core.workspace.folder import Workspace
 from providers.base import Server
 
@@ -99,6 +99,22 @@ class Catalogue:
             else info
             for info in self._told[1]
         ]
+
+    async def provider_infos(self, *, refresh: bool) -> Sequence[ProviderInfo]:
+        """Every settings file with its provider. Where one has faults no inventory exists: then each is read alone."""
+        from core.engine.provider_infos import provider_infos
+
+        try:
+            return provider_infos((await self.inventory(refresh=refresh)).sources)
+        except InputError:
+            workspace = self._workspace
+            found = await survey(workspace.path, workspace.state_dir, self._before)
+        try:
+            return provider_infos(found)
+        finally:
+            for each in found:
+                if isinstance(each, Source):
+                    await each.provider.close()
 
     async def start_servers(self, names: Sequence[str]) -> Sequence[str]:
         """Starts servers through their providers."""

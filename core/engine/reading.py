@@ -33,6 +33,7 @@ from core.model.views import (
     OwnerInfo,
     Plan,
     PlannedTask,
+    ProviderInfo,
     RunInfo,
     ServerInfo,
     ServerRun,
@@ -141,12 +142,23 @@ class ReadingEngine:
 
     async def servers(self, *, refresh: bool = False) -> Sequence[ServerInfo]:
         """See Engine.servers."""
-        from core.store.serverpast import last_runs
+        from core.store.serverpast import contacts, last_runs
 
         holds = await self._reader.holds()
-        return await (await self.catalogue()).server_infos(
+        found = await (await self.catalogue()).server_infos(
             holds, partial(last_runs, self._reader), refresh=refresh
         )
+        known = await contacts(self._reader, [server.name for server in found])
+        return [
+            replace(server, reached=known[server.name][0], unreachable=known[server.name][1])
+            if server.name in known
+            else server
+            for server in found
+        ]
+
+    async def providers(self, *, refresh: bool = False) -> Sequence[ProviderInfo]:
+        """See Engine.providers."""
+        return await (await self.catalogue()).provider_infos(refresh=refresh)
 
     async def server_runs(self, server: str, *, limit: int = 20) -> Sequence[ServerRun]:
         """See Engine.server_runs."""

@@ -98,7 +98,8 @@ class EnvironmentInfo:
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """One server. `held_by` is the open run that holds it, `last_run` the newest that had tasks on it.
-    `options_ignored` are ssh_config options that matter and are not honoured, with why.
+    `options_ignored` are ssh_config options that matter and are not honoured, with why. `reached` is when a run opened
+    its last session with it, None where none ever did; `unreachable` why the newest run could not, "" where it could.
     """
 
     name: str
@@ -114,6 +115,33 @@ class ServerInfo:
     held_by: int | None = None
     last_run: int | None = None
     options_ignored: tuple[str, ...] = ()
+    reached: float | None = None
+    unreachable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderInfo:
+    """One settings file of servers and the provider that reads it (`kind`, "" where the file names none that there is).
+
+    `listed` is when the provider was asked last (wall time), `took_s` how long it took; both 0 where it was not, since
+    the file has `faults`. `why` says why it could not tell its servers, "" where it did. `states` counts its servers.
+    `line` is where the file names it.
+    """
+
+    kind: str
+    file: str
+    line: int
+    starts_servers: bool
+    states: Mapping[str, int]
+    listed: float = 0.0
+    took_s: float = 0.0
+    why: str = ""
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def servers(self) -> int:
+        """How many servers it lists."""
+        return sum(self.states.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,21 @@ async def last_runs(reader: StoreReader, servers: Sequence[str]) -> Mapping[str,
     return dict(rows)
 
 
+async def contacts(reader: StoreReader, servers: Sequence[str]) -> Mapping[str, tuple[float | None, str]]:
+    """When a run opened its last session with each server, and why its newest run could not reach it since; for those
+    that a run ever tried.
+    """
+    rows = await reader.rows(
+        "SELECT value, time, (SELECT CASE WHEN why = '' THEN 'unreachable' ELSE why END FROM tasks "
+        "WHERE tasks.server = value AND run = (SELECT max(run) FROM tasks WHERE tasks.server = value) "
+        "AND state = 'unreachable' AND coalesce(ended, 0) >= coalesce(time, 0) ORDER BY ended DESC LIMIT 1) AS lost "
+        "FROM json_each(?) LEFT JOIN server_facts ON server_facts.server = value "
+        "WHERE time IS NOT NULL OR lost IS NOT NULL",
+        [json.dumps(list(servers))],
+    )
+    return {server: (time, lost or "") for server, time, lost in rows}
+
+
 async def server_runs(reader: StoreReader, server: str, limit: int) -> Sequence[ServerRun]:
     """The newest runs that had tasks on a server, newest first, at most `limit`."""
     rows = await reader.rows(

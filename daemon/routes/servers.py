@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query
 
 from core.engine.api import HostKey
-from core.model.views import ServerInfo, ServerRun
+from core.model.views import ProviderInfo, ServerInfo, ServerRun
 from daemon.access import Action, Caller
 from daemon.context import TheEngine, may
 
@@ -22,6 +22,14 @@ async def servers(
 ) -> Sequence[ServerInfo]:
     """The inventory; `refresh` asks the providers again."""
     return await engine.servers(refresh=refresh)
+
+
+@router.get("/providers")
+async def providers(
+    engine: TheEngine, caller: Annotated[Caller, may(Action.SERVERS_READ)], refresh: bool = False
+) -> Sequence[ProviderInfo]:
+    """The files that servers come from, each with its provider; `refresh` asks the providers again."""
+    return await engine.providers(refresh=refresh)
 
 
 @router.post("/servers/start")

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from core.engine.api import HostKey
 from core.errors import Fault
 from core.model.ids import TaskKey
 from core.model.states import Phase, Purpose, RunState, Stream, TaskState, UndoState
-from core.model.views import BatchInfo, Explanation, OutputChunk, ParamInfo, Plan, PlannedStep, ServerInfo
+from core.model.views import (
+    BatchInfo,
+    Explanation,
+    OutputChunk,
+    ParamInfo,
+    Plan,
+    PlannedStep,
+    ProviderInfo,
+    ServerInfo,
+)
 from tests.functional.scripted_engine import NOW, ScriptedEngine, StoredRun, run_info, step, task
 
 SERVERS = tuple(f"web-{number:02d}" for number in range(1, 13))
@@ -37,6 +48,8 @@ def servers(*, stopped: bool = False) -> list[ServerInfo]:
             state="stopped" if stopped else "started",
             source="servers/local.yaml:3",
             held_by=44 if at < 4 and not stopped else None,
+            reached=NOW - 90 if name != "web-09" and not stopped else None,
+            unreachable="unknown host key of web-09" if name == "web-09" and not stopped else "",
         )
         for at, name in enumerate(SERVERS)
     ]
@@ -266,10 +279,17 @@ BUILD_OUTPUT = (
 )
 
 
+PROVIDERS = (
+    ProviderInfo("local", "servers/local.yaml", 1, True, {"started": 12}, listed=NOW - 94, took_s=0.004),
+    ProviderInfo("static", "servers/static.yaml", 2, False, {"unknown": 1}, listed=NOW - 94, took_s=0.011),
+)
+
+
 def lab() -> ScriptedEngine:
     """Everything: a live run, one that needs someone, some that are over."""
     engine = ScriptedEngine()
     engine.server_list = servers()
+    engine.provider_list = list(PROVIDERS)
     engine.batch_list = list(BATCHES)
     engine.plans = {
         "deploy": PLAN,
@@ -339,4 +359,28 @@ def fresh_lab() -> ScriptedEngine:
 def empty_lab() -> ScriptedEngine:
     """Nothing at all."""
     engine = ScriptedEngine()
+    return engine
+
+
+# ---------------------------------------------------------------- the folder, for what is read from files
+
+BARE = {"workspace.yaml": "format: 1\nname: lab\n"}
+FILES = {
+    "workspace.yaml": "format: 1\nname: lab\nenvironments:\n  dev: {}\n  prod: {protection: production}\n",
+    "config/base.yaml": "web:\n  host: web.example\n  port: 8080\nhosts: [web-1, web-2]\n",
+    "config/environments/dev.yaml": "web: {port: 8081}\n",
+    "config/environments/prod.yaml": "web: {host: shop.example, port: 443}\n",
+}
+FAULTY = {
+    **FILES,
+    "config/environments/prod.yaml": 'web:\n  host: "{{ config.webb.host }}"\n  port: "{{ config.nowhere }}"\n',
+}
+
+
+def in_folder(engine: ScriptedEngine, folder: Path, files: Mapping[str, str]) -> ScriptedEngine:
+    """The engine, of a workspace that lies in a folder with these files."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    engine.info = dataclasses.replace(engine.info, path=str(folder))
     return engine

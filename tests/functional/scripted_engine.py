@@ -32,6 +32,7 @@ from core.model.views import (
     Plan,
     PlannedField,
     PlannedTask,
+    ProviderInfo,
     RunInfo,
     ServerInfo,
     ServerRun,
@@ -102,6 +103,7 @@ class ScriptedEngine:
         )
         self.server_list: list[ServerInfo] = []
         self.servers_error: WindlassError | None = None
+        self.provider_list: list[ProviderInfo] = []
         self.batch_list: list[BatchInfo] = []
         self.effects: list[BatchChange] = []
         self.plans: dict[str, Plan | WindlassError] = {}
@@ -116,7 +118,6 @@ class ScriptedEngine:
         self.needs_told: dict[int, list[StepNeed]] = {}
         self.reads: Counter[str] = Counter()
         self.drained = asyncio.Event()
-        self.drain_gate: asyncio.Event | None = None
         self._events: list[Event] = []
         self._news = asyncio.Condition()
         self._closed = False
@@ -200,6 +201,10 @@ class ScriptedEngine:
         if self.servers_error is not None:
             raise self.servers_error
         return list(self.server_list)
+
+    async def providers(self, *, refresh: bool = False) -> Sequence[ProviderInfo]:
+        self.reads["providers again" if refresh else "providers"] += 1
+        return list(self.provider_list)
 
     async def batches(self) -> Sequence[BatchInfo]:
         return list(self.batch_list)
@@ -438,8 +443,6 @@ class ScriptedEngine:
 
     async def drain(self) -> None:
         self._called("drain")
-        if self.drain_gate is not None:
-            await self.drain_gate.wait()
         self.drained.set()
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ from textual.widgets import Static
 from tui.app import WindlassApp
 from tui.screens.base import Live
 from tui.screens.config_edit import ConfigEditSheet
+from tui.screens.dashboard import Dashboard
 from tui.screens.start import StartSheet
 
 LIMIT_S = 120.0
@@ -38,6 +39,8 @@ async def settle(pilot: Pilot) -> None:
             await until(pilot, lambda s=screen: s.up_to_date, "an up-to-date screen")
         if isinstance(screen, StartSheet):
             await screen.planned.wait()
+        if isinstance(screen, Dashboard):
+            await screen.looked.wait()
         if isinstance(screen, ConfigEditSheet):
             await screen.looked.wait()
         await pilot.pause()

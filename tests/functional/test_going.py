@@ -31,6 +31,7 @@ from tui.screens.engine_log import EngineLogScreen
 from tui.screens.events import EventsScreen
 from tui.screens.help import HelpSheet
 from tui.screens.output import OutputScreen
+from tui.screens.providers import ProvidersScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.servers import ServersScreen
@@ -120,6 +121,7 @@ def test_offers_begin_with_what_was_typed() -> None:
         ("batches", BatchesScreen),
         ("start deploy", StartSheet),
         ("servers db", ServersScreen),
+        ("providers", ProvidersScreen),
         ("config", ConfigurationScreen),
         ("events", EventsScreen),
         ("audit", AuditScreen),

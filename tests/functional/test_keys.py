@@ -26,8 +26,9 @@ from tui.screens.output import OutputScreen
 from tui.screens.plan_tasks import PlanTasksSheet
 from tui.screens.run import RunScreen
 from tui.screens.servers import ServersScreen
-from tui.screens.sheets import ConfirmSheet, DrainSheet, FaultsSheet, LeaveSheet, TrustSheet
+from tui.screens.sheets import ConfirmSheet, FaultsSheet, TrustSheet
 from tui.screens.start import StartSheet
+from tui.screens.tiles import TILES
 from tui.screens.who import WhoSheet
 from tui.widgets.table import VirtualTable
 
@@ -47,13 +48,12 @@ async def test_the_cursor_goes_on_to_the_next_panel(make_app: MakeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         seen = [app.screen.focused.id]
-        for _ in range(8):
+        for _ in range(14):
             await press(pilot, "j")
             seen.append(app.screen.focused.id)
-        assert list(dict.fromkeys(seen)) == ["needs", "running", "recent", "batches", "servers"]
-        await press(pilot, "k")
-        await press(pilot, "k")
-        assert app.screen.focused.id == "batches"
+        assert list(dict.fromkeys(seen)) == list(TILES)
+        await press(pilot, "k", "k", "k", "k")
+        assert app.screen.focused.id == "configuration"
 
 
 async def test_the_focus_goes_on_where_its_panel_has_become_empty(make_app: MakeApp) -> None:
@@ -806,38 +806,15 @@ async def test_leaving_without_a_run(make_app: MakeApp, key: str) -> None:
     assert app.return_value == 0 and not app.farewell
 
 
-async def test_leaving_while_a_run_executes_asks_then_drains(make_app: MakeApp) -> None:
+async def test_leaving_names_the_runs_that_go_on(make_app: MakeApp) -> None:
     engine = lab.lab()
     app = make_app(engine)
     async with app.run_test(size=(80, 24)) as pilot:
-        await press(pilot, "q")
-        assert isinstance(app.screen, LeaveSheet)
-        await press(pilot, "escape")
-        assert isinstance(app.screen, Dashboard) and not engine.calls
-        await press(pilot, "ctrl+c", "ctrl+c")
-        assert isinstance(app.screen, LeaveSheet)
-        await pilot.press("l")
+        await settle(pilot)
+        await pilot.press("q")
         await until(pilot, lambda: app._exit)
-    assert engine.calls == [("drain",)]
-    assert app.return_value == 0
-    assert app.farewell == ["run 44 (deploy) stands and can be carried on: windlass runs resume 44"]
-
-
-async def test_leaving_at_once_while_tasks_end(make_app: MakeApp) -> None:
-    import asyncio
-
-    engine = lab.lab()
-    engine.drain_gate = asyncio.Event()
-    app = make_app(engine)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await press(pilot, "q", "l")
-        assert isinstance(app.screen, DrainSheet)
-        await press(pilot, "escape", "q")
-        assert isinstance(app.screen, DrainSheet)
-        await pilot.press("X")
-        await until(pilot, lambda: app._exit)
-    assert app.return_value == 130
-    assert "commands in flight go on" in app.farewell[0]
+    assert app.return_value == 0 and not engine.calls
+    assert app.farewell == ["run 44 deploy goes on"]
 
 
 async def test_leaving_an_engine_of_someone_else_names_what_goes_on(make_app: MakeApp) -> None:

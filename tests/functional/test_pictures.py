@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from core.errors import Fault, InputError
 from core.model.events import Event
 from core.model.ids import TaskKey
-from core.model.views import Watcher
+from core.model.views import ProviderInfo, Watcher
 from tests.functional import history, lab
 from tests.functional.conftest import MakeApp
 from tests.functional.scripted_engine import NOW, ScriptedEngine
@@ -31,6 +32,14 @@ class Picture:
     keys: tuple[str, ...] = ()
     theme: str = ""
     ascii_only: bool = False
+    files: Mapping[str, str] | None = None
+
+    def lab_in(self, folder: Path) -> ScriptedEngine:
+        """Its engine; on what is read from files, of a workspace in a folder, which is another one each time."""
+        engine, files = self.engine(), self.files
+        if files is None and ("dashboard" in self.name or "providers" in self.name):
+            files = lab.FILES
+        return engine if files is None else lab.in_folder(engine, folder, files)
 
 
 def failed_lab() -> ScriptedEngine:
@@ -56,7 +65,7 @@ def interrupted_lab() -> ScriptedEngine:
 def telling_lab() -> ScriptedEngine:
     """Events of a few kinds, as a run makes them."""
     engine = lab.lab()
-    engine.info = dataclasses.replace(engine.info, last_seq=0)
+    engine.info = dataclasses.replace(engine.info, last_seq=9)
     told: tuple[tuple[str, int | None, TaskKey | None, str, dict[str, Any]], ...] = (
         ("engine.opened", None, None, "ada@desk", {"interrupted": [40]}),
         ("run.created", 44, None, "ada@desk (pts/1; pid 7)", {}),
@@ -131,18 +140,6 @@ def lost_lab() -> ScriptedEngine:
     return engine
 
 
-def faulty_servers_lab() -> ScriptedEngine:
-    engine = lab.lab()
-    engine.servers_error = InputError(
-        "the servers have 2 faults",
-        faults=[
-            Fault("servers/static.yaml", 3, 5, "unknown key 'adress'", "did you mean address?"),
-            Fault("servers/static.yaml", 7, 3, "the server 'web-01' is there already: servers/local.yaml:3"),
-        ],
-    )
-    return engine
-
-
 def silent_lab() -> ScriptedEngine:
     """Servers of which some answer, some do not, and some are held by a run that is in doubt about them."""
     engine = lab.lab()
@@ -155,6 +152,40 @@ def silent_lab() -> ScriptedEngine:
     return engine
 
 
+def sick_lab() -> ScriptedEngine:
+    """A provider that cannot tell its servers, and a settings file with faults."""
+    engine = lab.lab()
+    engine.provider_list = [
+        lab.PROVIDERS[0],
+        dataclasses.replace(
+            lab.PROVIDERS[1],
+            states={},
+            why="servers/static.yaml:3:1: the ssh configuration cannot be read: ~/.ssh/work: Permission denied",
+        ),
+        ProviderInfo(
+            "static", "servers/west.yaml", 1, False, {},
+            faults=(
+                Fault("servers/west.yaml", 4, 7, "unknown key 'adress'", "did you mean 'address'?"),
+                Fault("servers/west.yaml", 9, 3, "the server 'db-1' is there already: servers/static.yaml:7"),
+            ),
+        ),
+    ]  # fmt: skip
+    return engine
+
+
+def doubt_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    engine.run_list = {41: lab.failed_run()}
+    return engine
+
+
+def faulty_lab() -> ScriptedEngine:
+    engine = lab.lab()
+    faults = [Fault("servers/static.yaml", 3, 5, "unknown key 'adress'", "did you mean 'address'?")]
+    engine.servers_error = InputError("the servers have 1 fault", faults=faults)
+    return engine
+
+
 STATES = (("production", production_lab), ("read_only", read_only_lab), ("disconnected", lost_lab))
 WIDE = (200, 60)
 SERVERS_STATES = [
@@ -162,9 +193,13 @@ SERVERS_STATES = [
 ]
 
 PICTURES = (
-    Picture("dashboard", lab.lab),
-    Picture("dashboard_first_time", lab.fresh_lab),
-    Picture("dashboard_empty", lab.empty_lab),
+    Picture("dashboard", telling_lab),
+    Picture("dashboard_first_time", lab.fresh_lab, files=lab.BARE),
+    Picture("dashboard_empty", lab.empty_lab, files=lab.BARE),
+    Picture("dashboard_failed", failed_lab),
+    Picture("dashboard_in_doubt", doubt_lab),
+    Picture("dashboard_faults", faulty_lab, files=lab.FAULTY),
+    Picture("dashboard_tile", telling_lab, ("j", "right", "right")),
     Picture("dashboard_ascii", lab.lab, ascii_only=True),
     Picture("dashboard_light", lab.lab, theme="windlass-light"),
     Picture("dashboard_high_contrast", lab.lab, theme="high-contrast"),
@@ -173,7 +208,7 @@ PICTURES = (
         Picture(f"{name}_{theme.name}", lab.lab, keys, theme=theme.name)
         for theme in load_themes()
         for name, keys in (("themed_dashboard", ()), ("themed_run", ("enter",)))
-        if theme.name in ("colour-blind", "sixteen", "monochrome")
+        if theme.name not in ("windlass-dark", "windlass-light", "high-contrast")  # those have theirs already
     ),
     Picture("run_light", lab.lab, ("enter",), theme="windlass-light"),
     Picture("run_high_contrast", lab.lab, ("enter",), theme="high-contrast"),
@@ -222,7 +257,7 @@ PICTURES = (
     Picture("servers", lab.lab, ("i",)),
     Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
     Picture("servers_trust", lab.lab, ("i", "g", "T")),
-    Picture("servers_failed", faulty_servers_lab, ("colon", *"servers", "enter")),
+    Picture("servers_failed", faulty_lab, ("colon", *"servers", "enter")),
     Picture("servers_in_doubt", silent_lab, ("i", "j", "j", "j")),
     Picture("servers_marked", lab.lab, ("i", "j", "space", "space", "space")),
     Picture("servers_grouped", lab.lab, ("i", "v", "j", "j", "b", "escape", "g")),
@@ -245,15 +280,30 @@ PICTURES = (
     Picture("batches", lab.lab, ("d", "j")),
     Picture("command_bar", lab.lab, ("colon", "s")),
     Picture("who", told_lab, ("j", "enter", "w")),
-    Picture("leave", lab.lab, ("q",)),
+    Picture("providers", lab.lab, ("p",)),
+    Picture("providers_empty", lab.empty_lab, ("p",), files=lab.BARE),
+    Picture("providers_failed", sick_lab, ("p", "j")),
+    Picture("providers_faults", sick_lab, ("p", "G")),
     Picture("help", lab.lab, ("enter", "question_mark")),
 )
 
 
+def test_every_theme_has_pictures_of_the_dashboard_and_of_a_run() -> None:
+    drawn = {
+        (picture.theme or "windlass-dark", part)
+        for picture in PICTURES
+        for part in ("dashboard", "run")
+        if part in picture.name.split("_")
+    }
+    assert {(theme.name, part) for theme in load_themes() for part in ("dashboard", "run")} <= drawn
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-def test_picture(picture: Picture, size: tuple[int, int], snap_compare, make_app: MakeApp) -> None:
-    app = make_app(picture.engine(), ascii_only=picture.ascii_only)
+def test_picture(
+    picture: Picture, size: tuple[int, int], snap_compare, make_app: MakeApp, tmp_path: Path
+) -> None:
+    app = make_app(picture.lab_in(tmp_path), ascii_only=picture.ascii_only)
 
     async def walk(pilot) -> None:
         if picture.theme:
@@ -270,14 +320,22 @@ def test_picture(picture: Picture, size: tuple[int, int], snap_compare, make_app
     "name",
     [
         *("run", "run_failed", "run_waiting_for_person", "run_done", "run_empty", "run_begun", "run_graph"),
-        *("run_matrix", "run_read_only", "run_production", "run_disconnected", "servers", "servers_find"),
+        *(
+            "run_matrix",
+            "run_read_only",
+            "run_production",
+            "run_disconnected",
+            "servers",
+            "servers_find",
+            "dashboard",
+        ),
         *SERVERS_STATES,
     ],
 )
-def test_picture_wide(name: str, snap_compare, make_app: MakeApp) -> None:
-    """The two screens that have most to show, where there is room for it."""
+def test_picture_wide(name: str, snap_compare, make_app: MakeApp, tmp_path: Path) -> None:
+    """The screens that have most to show, where there is room for it."""
     picture = next(picture for picture in PICTURES if picture.name == name)
-    app = make_app(picture.engine())
+    app = make_app(picture.lab_in(tmp_path))
 
     async def walk(pilot) -> None:
         await press(pilot, *picture.keys)
@@ -286,6 +344,15 @@ def test_picture_wide(name: str, snap_compare, make_app: MakeApp) -> None:
         await settle(pilot)
 
     assert snap_compare(app, terminal_size=WIDE, run_before=walk)
+
+
+@pytest.mark.parametrize("size", [(200, 24), (120, 24), (80, 40), (60, 24), (40, 12)], ids=str)
+def test_dashboard_of_another_shape(
+    size: tuple[int, int], snap_compare, make_app: MakeApp, tmp_path: Path
+) -> None:
+    """Wide and low, narrow and high, and as small as can be."""
+    app = make_app(lab.in_folder(telling_lab(), tmp_path, lab.FILES))
+    assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
 @pytest.mark.parametrize("size", [(39, 24), (80, 11), (20, 5), (1, 1)], ids=str)

@@ -43,8 +43,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 @pytest.fixture
 def opened(folders: dict[str, Path], make_app: MakeApp) -> Opened:
-    def make(*, busy: bool = False) -> WindlassApp:
-        engine = lab.lab() if busy else lab.fresh_lab()
+    def make() -> WindlassApp:
+        engine = lab.lab()
         engine.info = dataclasses.replace(engine.info, path=str(folders["lab"]))
         return make_app(engine)
 
@@ -93,16 +93,6 @@ async def test_another_one_ends_this_interface_and_names_the_next(
         await pilot.press("enter")
         await until(pilot, lambda: app.next_workspace is not None)
     assert app.next_workspace == folders["shop"]
-
-
-async def test_not_while_a_run_executes_in_this_window(opened: Opened) -> None:
-    app = opened(busy=True)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await listed(pilot)
-        await press(pilot, "g", "j", "j", "enter")
-        await until(pilot, lambda: notices(app))
-        assert notices(app)[-1].startswith("run 44 executes in this window")
-        assert app.next_workspace is None
 
 
 async def test_nothing_is_registered(opened: Opened, folders: dict[str, Path]) -> None:

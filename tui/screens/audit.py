@@ -91,15 +91,24 @@ class AuditScreen(Listing[Entry]):
     def detail(self, item: Entry) -> list[Spans]:
         clean = look(self).text
         return [
-            entry("entry", [(f"{item.number}  ", "bold"), (clean(item.action), "")]),
-            entry("when", [(words.stamp(item.time), "")]),
+            entry(
+                "entry",
+                [
+                    (f"{item.number}  ", "bold"),
+                    (clean(item.action), ""),
+                    (f"  {words.stamp(item.time)}", "muted"),
+                ],
+            ),
             entry("who", [(clean(item.actor), "")]),
             entry("details", [(clean(_details(item), max_chars=400), "")]),
             entry("hash", [(clean(item.hash), "muted")]),
         ]
 
     def nothing(self) -> list[Spans]:
-        return [[("Every decision and change is written here, with who did it.", "muted")]]
+        return [
+            [("Every decision and change is written here, with who did it: starting a run ", "muted")],
+            [("makes the first entry, ", "muted"), ("b", "bold accent"), (" on the dashboard.", "muted")],
+        ]
 
     def opened(self, item: Entry) -> None:
         run = item.details.get("run")

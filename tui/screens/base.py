@@ -89,7 +89,7 @@ class Keyed(Screen[Result], Generic[Result]):
             "app.leave",
             "leave",
             id="app.leave",
-            tooltip="Leave Windlass; asks while a run executes",
+            tooltip="Leave Windlass; runs go on",
         ),
     ]
     DEFAULT_CSS = """

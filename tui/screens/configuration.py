@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -19,8 +18,6 @@ from textual.widgets import Input, Static
 from core.config.files import Change
 from core.config.load import BASE, ENVIRONMENTS
 from core.config.tree import Layer
-from core.engine.contexts import servers_data
-from core.errors import InputError, WindlassError
 from core.model.actors import place
 from tui import configuration, edits, words
 from tui.bridge import Changes
@@ -36,8 +33,6 @@ from tui.widgets.line import SpanLine
 from tui.widgets.table import Column, VirtualTable
 
 ENVIRONMENT_VARIABLE = "WINDLASS_ENVIRONMENT"
-SERVERS_S = 20.0
-"""How long a value may wait for the servers that it refers to."""
 MOST_LINES = 50
 """How many lines of one value are shown."""
 LAYER_ROLES = {Layer.ENVIRONMENT: "accent", Layer.VARIABLE: "warning", Layer.DEFAULTS: "muted"}
@@ -45,7 +40,7 @@ READ_ONLY = "this workspace is read-only: its configuration is not changed from 
 
 
 class ConfigurationScreen(Live[None]):
-    """Begins with the environment that the process names, else with none."""
+    """Begins with the environment that it is given, else that the process names, else with none."""
 
     FOOTER = ("edit", "edit_file", "find", "environment", "undo", "back", "open")
     BINDINGS = [
@@ -83,9 +78,10 @@ class ConfigurationScreen(Live[None]):
     }
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, environment: str | None = None) -> None:
         super().__init__(session)
-        self._wanted = os.environ.get(ENVIRONMENT_VARIABLE, "")
+        named = os.environ.get(ENVIRONMENT_VARIABLE, "")
+        self._wanted = named if environment is None else environment
         self._find = ""
         self._reading: Reading | None = None
         self._folder = Path()
@@ -112,6 +108,10 @@ class ConfigurationScreen(Live[None]):
 
     def crumbs(self) -> Sequence[str]:
         return ("configuration", self._wanted or "no environment")
+
+    @property
+    def way_here(self) -> str:
+        return "config"
 
     def _cells(self, row: ConfigRow) -> list[Spans]:
         clean = look(self).text
@@ -140,25 +140,7 @@ class ConfigurationScreen(Live[None]):
             self._show()
 
     def _servers(self) -> configuration.Servers:
-        """The servers as templates see them, asked for from the reading thread."""
-        loop = asyncio.get_running_loop()
-
-        async def ask() -> Mapping[str, Mapping[str, Any]]:
-            return servers_data(await self.session.engine.servers())
-
-        def servers() -> Mapping[str, Mapping[str, Any]]:
-            asked = asyncio.run_coroutine_threadsafe(ask(), loop)
-            try:
-                return asked.result(SERVERS_S)
-            except TimeoutError:
-                asked.cancel()
-                raise InputError(f"the servers were not told within {SERVERS_S:.0f} s") from None
-            except InputError:
-                raise
-            except WindlassError as error:
-                raise InputError(error.message, hint=error.hint) from error
-
-        return servers
+        return configuration.servers_of(self.session.engine)
 
     def _show(self) -> None:
         reading = self._reading
@@ -305,7 +287,7 @@ class ConfigurationScreen(Live[None]):
             self.set_focus(self.table)
             field.display = False
         else:
-            self.dismiss(None)
+            self.leave()
 
     def action_read_again(self) -> None:
         self.needs_reload(Changes(servers=True))

@@ -19,7 +19,10 @@ KEPT = 20_000
 
 
 class EventsScreen(Listing[Event]):
-    """The event log. Output and phases of tasks, which come by the thousand, are left out."""
+    """The event log. Output and phases of tasks, which come by the thousand, are left out.
+
+    It begins at the event `at` (its number), else at the newest one, and follows that.
+    """
 
     WHAT = "events"
     HINT = "run 41, failed, web-3, a type such as run.state"
@@ -31,8 +34,9 @@ class EventsScreen(Listing[Event]):
         Column("what happened"),
     )
 
-    def __init__(self, session: Session, find: str = "") -> None:
+    def __init__(self, session: Session, find: str = "", *, at: int | None = None) -> None:
         super().__init__(session, find)
+        self._at = at
         self._newest = -1
         self._oldest = 0
 
@@ -50,7 +54,8 @@ class EventsScreen(Listing[Event]):
             del self.rows[: len(self.rows) - KEPT]
             self._oldest, self.all_read = self.rows[0].seq - 1, False
         self.show()
-        if follows and self.table.items:
+        at, self._at = self._at, None
+        if (at is None or not self.table.choose(at)) and follows and self.table.items:
             self.table.choose(self.table.items[-1].seq)
 
     async def read_older(self) -> None:

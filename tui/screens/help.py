@@ -19,6 +19,8 @@ from tui.paint import Span, Spans, hanging
 from tui.screens.base import Keyed, Sheet
 from tui.session import Session
 
+MOVING = {"table": "Moving", "tiles": "Moving", "output": "Moving", "app": "Everywhere"}
+"""Where actions stand that are not the screen's own, by the area of their ids."""
 KEY_WIDTH = 10
 LABEL_WIDTH = 15
 
@@ -70,7 +72,7 @@ class HelpSheet(Sheet[None]):
         groups: dict[str, list[Spans]] = {"Here": [], "Moving": [], "Everywhere": []}
         for keys, label, binding, reason in self._entries:
             area = (binding.id or "").split(".")[0]
-            group = groups[{"table": "Moving", "output": "Moving", "app": "Everywhere"}.get(area, "Here")]
+            group = groups[MOVING.get(area, "Here")]
             group += _entry(keys, label, style.own(binding.tooltip), width, bool(reason))
             if reason:
                 group += _entry("", "", f"not now: {style.text(reason)}", width, False, "warning")

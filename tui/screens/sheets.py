@@ -1,4 +1,4 @@
-"""Small sheets: a question to confirm, a text to read, leaving while a run executes, trusting a host key."""
+"""Small sheets: a question to confirm, a text to read, trusting a host key."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ from tui.session import Session
 COMPARE = (
     "Compare the fingerprint with one that you got another way, for example on the server's console. "
     "Whoever answers with this key will be believed from now on."
-)
-DRAIN = (
-    "The engine lives in this window. When you leave, nothing new starts and tasks in flight end first; "
-    "then the run stands and can be resumed."
 )
 
 
@@ -168,60 +164,3 @@ class TrustSheet(Sheet[bool]):
 
     def action_confirm(self) -> None:
         self.dismiss(True)
-
-
-class LeaveSheet(Sheet[bool]):
-    """Asked when a run executes in this process: leaving ends what is in flight first."""
-
-    TITLE_TEXT = "Leave while a run executes?"
-    BINDINGS = [
-        Binding("l", "leave_now", "let tasks end, then leave", id="leave.yes", tooltip="Drain, then leave"),
-        Binding("n", "close", "stay", id="leave.no", tooltip="Stay in Windlass"),
-    ]
-    FOOTER = ("leave_now", "close")
-
-    def __init__(self, session: Session, runs: Sequence[str]) -> None:
-        super().__init__(session)
-        self._runs = runs
-
-    def sheet(self) -> ComposeResult:
-        clean = look(self.app).text
-        lines: list[Spans] = [[(clean(run), "bold")] for run in self._runs]
-        lines += [
-            [],
-            [(DRAIN, "")],
-        ]
-        yield Static(content(lines), classes="text")
-
-    def action_leave_now(self) -> None:
-        self.dismiss(True)
-
-
-class DrainSheet(Sheet[None]):
-    """Shown while tasks in flight end."""
-
-    TITLE_TEXT = "Leaving"
-    BINDINGS = [
-        Binding(
-            "X",
-            "abandon",
-            "leave at once",
-            id="drain.abandon",
-            tooltip="Commands in flight go on on their servers; a resume finds them",
-        ),
-    ]
-    FOOTER = ("abandon",)
-
-    def sheet(self) -> ComposeResult:
-        lines: list[Spans] = [
-            [("Nothing new starts. Waiting for the tasks in flight to end.", "")],
-            [],
-            [("Leaving at once leaves them to their servers: resume the run to find them.", "muted")],
-        ]
-        yield Static(content(lines), classes="text")
-
-    def action_abandon(self) -> None:
-        self.dismiss(None)
-
-    def action_close(self) -> None:
-        """Draining can't be taken back."""

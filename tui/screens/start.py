@@ -155,6 +155,7 @@ class StartSheet(Sheet[int]):
     async def _show_chosen(self) -> None:
         batch = self.table.chosen
         if batch is None:
+            self.planned.set()
             return
         self._plan = None
         if batch.name != self._fields_of:
@@ -287,6 +288,8 @@ class StartSheet(Sheet[int]):
     def reason(self, action: str) -> str:
         if action in {"start", "alongside", "close"} and self._starting:
             return "it is being started"
+        if action in {"start", "alongside", "tasks", "fields"} and self.table.chosen is None:
+            return "there is no batch yet: write batches/NAME.yaml"
         if action == "tasks" and (self._plan is None or self._stale):
             return "there is no plan yet"
         if action in {"start", "alongside"}:

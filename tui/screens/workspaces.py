@@ -53,8 +53,8 @@ class WorkspacesSheet(Sheet[WorkspaceRow]):
             (
                 Column("name", 14),
                 Column("state", 9),
-                Column("environments"),
-                Column("protection", 20),
+                Column("environments", 24, min_table=90),
+                Column("protection"),
                 Column("needs you", 9, right=True),
                 Column("last", 7, right=True),
             ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from core.engine.executor import Ended
 from core.model.ids import TaskKey
 from core.model.states import RunState, TaskState
@@ -35,3 +37,50 @@ async def test_the_newest_come_first_with_the_task_that_tells_most(lab: Lab) -> 
         assert [each.run for each in await engine.server_runs("b")] == [1]
         assert [each.run for each in await engine.server_runs("a", limit=1)] == [2]
         assert list(await engine.server_runs("nobody")) == []
+
+
+async def test_what_is_known_of_reaching_a_server(lab: Lab) -> None:
+    lab.memory.unreachable = {"b"}
+    batch = "strategy: {max_failures: 1}\nsteps: {one: {run: x}}"
+    async with lab.engine() as engine:
+        before = {server.name: server for server in await engine.servers()}
+        assert before["a"].reached is None and before["b"].reached is None
+        assert not before["a"].unreachable and not before["b"].unreachable
+        began = time.time()
+        await lab.run(engine, lab.batch(batch))
+        after = {server.name: server for server in await engine.servers()}
+        assert after["a"].reached is not None and after["a"].reached >= began
+        assert not after["a"].unreachable
+        assert after["b"].reached is None
+        assert after["b"].unreachable == (await lab.task(engine, "one@b")).why != ""
+        lab.memory.unreachable = set()
+        await lab.run(engine, "work")
+        again = {server.name: server for server in await engine.servers()}
+        assert again["b"].reached is not None and not again["b"].unreachable
+
+
+async def test_providers_are_told_by_their_files(lab: Lab) -> None:
+    async with lab.engine() as engine:
+        (only,) = await engine.providers()
+        assert (only.kind, only.file, only.line, only.starts_servers) == (
+            "static",
+            "servers/static.yaml",
+            1,
+            False,
+        )
+        assert (only.servers, only.states, only.why, only.faults) == (2, {"unknown": 2}, "", ())
+        assert 0 < only.listed <= time.time() and only.took_s >= 0
+        servers = lab.path / "servers"
+        (servers / "broken.yaml").write_text("provider: local\nservers: {x: {adress: 1}}\n")
+        (servers / "none.yaml").write_text("provider: satic\n")
+        (servers / "sick.yaml").write_text("\nprovider: static\nssh_config: {file: ./, hosts: ['*']}\n")
+        (servers / "twice.yaml").write_text("provider: static\nservers: {c: 127.0.0.1, a: 127.0.0.1}\n")
+        assert [each.file for each in await engine.providers()] == ["servers/static.yaml"], "as it was read"
+        told = {each.file.removeprefix("servers/"): each for each in await engine.providers(refresh=True)}
+        assert sorted(told) == ["broken.yaml", "none.yaml", "sick.yaml", "static.yaml", "twice.yaml"]
+        assert told["broken.yaml"].kind == "local" and told["broken.yaml"].listed == 0
+        assert "adress" in told["broken.yaml"].faults[0].message
+        assert told["none.yaml"].kind == "" and "did you mean 'static'" in told["none.yaml"].faults[0].message
+        assert told["sick.yaml"].line == 2 and "cannot be read" in told["sick.yaml"].why
+        assert told["static.yaml"].servers == 2 and not told["static.yaml"].faults
+        assert "'a' is there already: servers/static.yaml:3" in told["twice.yaml"].faults[0].message

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import Fault
+from core.model.events import Event
 from core.model.states import Asked, Decision, Phase, RunState, TaskState, UndoState
 from core.model.views import Explanation, RunInfo
 from tests.functional import lab
 from tests.functional.scripted_engine import NOW, run_info, step, task
 from themes.signs import RUN_SIGNS, TASK_SIGNS, UNDO_SIGNS, ascii_only, run_sign
-from tui import actions, rows, run_text, step_rows
+from tui import actions, rows, run_text, step_rows, tiles
 from tui.choices import choices_for
 from tui.doubts import doubtful_tasks, doubts
 from tui.following import step_to_watch, task_to_watch
 from tui.glyphs import ASCII, UNICODE
 from tui.look import Look
-from tui.overview import by_provider, overview, what_is_needed
+from tui.news import worth_a_glance
+from tui.overview import ProviderLine, Standing, by_provider, overview, what_is_needed
 from tui.paint import Paint, fit, hanging, pad, spread, width_of
 from tui.plan_text import plan_lines
 from tui.widgets.grid import bucketed
@@ -112,7 +115,42 @@ def test_servers_are_counted_by_provider() -> None:
         ("local", 12, 12),
         ("static", 1, 0),
     ]
-    assert "■ 12 stopped" in text_of(rows.provider_row(lines[0], LOOK)[2])
+    assert text_of(tiles.provider_row(lines[0], LOOK, 40)[2]).strip() == "■ 12 stopped  – 12 never contacted"
+    assert text_of(tiles.provider_row(lines[0], LOOK, 20)[2]).strip() == "■ 12  – 12 new"
+    (local, _) = by_provider(lab.servers())
+    assert (local.unreachable, local.never) == (1, 0)
+
+
+def test_the_configuration_of_an_environment_is_one_line() -> None:
+    layers = {"defaults": 9, "workspace": 4, "environment": 2}
+    assert text_of(tiles.standing_row(Standing("dev", layers), LOOK, 40)[2]) == "4 workspace, 2 environment"
+    assert text_of(tiles.standing_row(Standing("dev", layers), LOOK, 12)[2]) == "6 set"
+    assert text_of(tiles.standing_row(Standing("dev", {"defaults": 9}), LOOK, 40)[2]) == "defaults only"
+    assert Standing("", {"defaults": 9}).untouched and not Standing("dev", {"defaults": 9}).untouched
+    fault = Fault("config/environments/prod.yaml", 4, 2, "there is no value web.port")
+    wrong = Standing("", {}, (fault, fault))
+    assert [text_of(cell) for cell in tiles.standing_row(wrong, LOOK, 80)] == [
+        "workspace", "✗ 2 faults", "config/environments/prod.yaml:4  there is no value web.port",
+    ]  # fmt: skip
+    assert text_of(tiles.standing_row(wrong, LOOK, 40)[2]) == "config/environments/prod.yaml:4"
+    assert text_of(tiles.standing_row(wrong, LOOK, 14)[2]) == "prod.yaml:4"
+
+
+def test_what_is_left_of_a_run_fits_its_column() -> None:
+    going = run(RunState.RUNNING, counts={TaskState.DONE: 5})
+    told = {passed: rows.left_text(going, going.created + passed) for passed in (1, 4, 20, 300, 3 * 86400)}
+    assert told == {1: "", 4: "soon", 20: "20s left", 300: "5m left", 3 * 86400: "72h 00m left"}
+    assert rows.left_text(going, going.created + 4000) == "1h 10m left"
+
+
+def test_which_events_are_worth_a_glance() -> None:
+    def glance(type_: str, actor: str = "engine", **data: object) -> bool:
+        return worth_a_glance(Event(1, type_, 4, "s", "a", None, actor, 0.0, data))
+
+    assert glance("run.created", "ada") and glance("server.note") and glance("run.state", to="failed")
+    assert not glance("run.state", to="running") and not glance("task.output") and not glance("moon.rose")
+    assert glance("task.state", to="in_doubt") and glance("task.undo", to="undo_failed")
+    assert not glance("task.state", to="done") and glance("task.state", to="done", decision="done")
 
 
 # ---------------------------------------------------------------- what is possible, and why not
@@ -262,6 +300,14 @@ def test_text_of_servers_is_cleaned_in_every_row() -> None:
         for cell in rows.server_row(dataclasses.replace(lab.servers()[0], name=evil), LOOK)
         for span in cell
     ]
+    standing = Standing(evil, {}, (Fault(evil, 1, 1, evil),))
+    told_event = Event(1, "server.note", 1, evil, evil, None, evil, 0.0, {"message": evil})
+    for cells in (
+        tiles.provider_row(ProviderLine(evil, 1, {evil: 1}), LOOK, 80),
+        tiles.standing_row(standing, LOOK, 80),
+        tiles.event_row(told_event, LOOK),
+    ):
+        spans += [span for cell in cells for span in cell]
     spans += [span for line in run_text.why_lines((evil,), LOOK, 40) for span in line]
     spans += [
         span for line in run_text.about_run(info, step(0, evil, summary=evil), "", LOOK, 40) for span in line
