@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -45,14 +46,32 @@ def ssh(name: str, command: Sequence[str]) -> int:
     trusted = may_name_programs(workspace)
     with interactive_argv(server, workspace.known_hosts, command, foreign_programs=trusted) as argv:
         child = subprocess.Popen(argv)
-        # ssh answers the keys itself; what the terminal sends to the whole group must not end us before it.
+        # ssh answers the keys itself; what the terminal sends to the whole group must not end us before it. What is
+        # meant for us ends it: nobody would be left to end a session that nobody sees.
         kept = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+        kept |= {
+            number: signal.signal(number, lambda *_: child.terminate())
+            for number in (signal.SIGTERM, signal.SIGHUP)
+        }
         try:
-            status = child.wait()
+            status = _wait(child)
         finally:
             for number, handler in kept.items():
                 signal.signal(number, handler)
     return 128 - status if status < 0 else status
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """Its exit status. Where ssh stops itself (its escape ~^Z), everything that the terminal belongs to stops with it,
+    as for ^Z itself, and goes on with it.
+    """
+    while True:
+        _, told = os.waitpid(child.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(told):
+            child.returncode = os.waitstatus_to_exitcode(told)
+            return child.returncode
+        os.killpg(0, signal.SIGTSTP)
+        child.send_signal(signal.SIGCONT)
 
 
 async def _find(workspace: Workspace, name: str) -> Server:

@@ -155,11 +155,11 @@ class EngineClient:
         return await self._post(Plan, "/plans", codec.dump(PlanRequest, self._with_variables(request)))
 
     async def plan_tasks(
-        self, request: PlanRequest, step: str, *, after: int = 0, limit: int = 1000
+        self, request: PlanRequest, step: str, *, digest: str = "", after: int = 0, limit: int = 1000
     ) -> Sequence[PlannedTask]:
         """See Engine.plan_tasks."""
         plan = codec.dump(PlanRequest, self._with_variables(request))
-        body = {"plan": plan, "step": step, "after": after, "limit": limit}
+        body = {"plan": plan, "step": step, "digest": digest, "after": after, "limit": limit}
         return await self._post(list[PlannedTask], "/plans/tasks", body)
 
     async def batch_effects(self, file: str, text: str, environment: str) -> Sequence[BatchChange]:

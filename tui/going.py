@@ -5,6 +5,7 @@ Screens are imported when they are opened: the first frame goes without them.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -32,14 +33,13 @@ async def known_words(app: WindlassApp) -> Mapping[str, Sequence[tuple[str, str]
     found: dict[str, Sequence[tuple[str, str]]] = {
         "theme": [(name, "") for name in sorted(app.available_themes) if not name.startswith("textual")]
     }
-    try:
+    with contextlib.suppress(WindlassError):  # what cannot be read may be typed in full all the same
         found["run"] = [(str(run.number), _run_words(run)) for run in await engine.runs(limit=RUNS_OFFERED)]
-        found["server"] = [
-            (server.name, f"{server.provider}, {server.state}") for server in await engine.servers()
-        ]
+    with contextlib.suppress(WindlassError):
         found["start"] = [(batch.name, batch.description) for batch in await engine.batches()]
-    except WindlassError:
-        pass  # the line may be typed in full all the same
+    with contextlib.suppress(WindlassError):
+        servers = await engine.servers()
+        found["server"] = [(server.name, f"{server.provider}, {server.state}") for server in servers]
     return found
 
 

@@ -20,6 +20,8 @@ SSH_FAILED = 255
 """What `ssh` ends with where it came to no session."""
 SHORT_S = 3.0
 """What ended badly after so short a time was no session either: what was said of it is to be read."""
+END_S = 5.0
+"""How long a session that is ended from here may take for that."""
 COMMAND = (sys.executable, "-P", "-m", "cli", "servers", "ssh")
 LEFT_ALONE = (signal.SIGINT, signal.SIGQUIT)
 """What the keys of the terminal send to us as well while the shell has it."""
@@ -31,21 +33,35 @@ async def shell_on(
     """Opens a shell on a server and returns its exit status once it has ended.
 
     `suspended` gives the terminal away as long as its context lasts. Where no session came about, what was said of it
-    stays until enter is pressed.
+    stays until enter is pressed. Raises OSError where the shell cannot be started.
     """
+    failed: BaseException | None = None
+    status = 0
     with suspended(), _deaf():
-        _tell(terminal, f"windlass: a shell on {server}; it ends with exit, and windlass comes back")
-        # Handlers are ours alone: the new process begins with the defaults.
-        began = time.monotonic()
-        child = await asyncio.create_subprocess_exec(*COMMAND, "-w", workspace, "--", server)
-        try:
-            status = await child.wait()
-        except asyncio.CancelledError:
-            child.terminate()
-            raise
-        if status == SSH_FAILED or (status and time.monotonic() - began < SHORT_S):
-            _tell(terminal, f"windlass: it ended with status {status}; enter goes back")
-            await _enter()
+        try:  # the terminal is taken back only where nothing is raised in here
+            status = await _session(server, workspace, terminal)
+        except BaseException as error:
+            failed = error
+    if failed is not None:
+        raise failed
+    return status
+
+
+async def _session(server: str, workspace: str, terminal: IO[str]) -> int:
+    _tell(terminal, f"windlass: a shell on {server}; it ends with exit, and windlass comes back")
+    # Handlers are ours alone: the new process begins with the defaults.
+    began = time.monotonic()
+    child = await asyncio.create_subprocess_exec(*COMMAND, "-w", workspace, "--", server)
+    try:
+        status = await child.wait()
+    except asyncio.CancelledError:
+        child.terminate()  # it ends its ssh
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(child.wait(), END_S)
+        raise
+    if status == SSH_FAILED or (status and time.monotonic() - began < SHORT_S):
+        _tell(terminal, f"windlass: it ended with status {status}; enter goes back")
+        await _enter()
     return status
 
 

@@ -116,6 +116,8 @@ class SelectorParser:
             self._at += 1
             rest = self._or()
             test = _both([test, rest])
+        if self._tests > MAX_TESTS:
+            raise SelectorError(f"a selector has at most {MAX_TESTS} words other than names joined by or", 0)
         if self._at < len(self._tokens):
             token, offset = self._tokens[self._at]
             told = ") without (" if token == ")" else f"{token!r} is out of place: join with and, or"
@@ -151,8 +153,10 @@ class SelectorParser:
             if self.forgiving and self._peek() in ("", ")"):
                 break
             parts.append(self._and())
+        parts = [part for part in parts if part is not unfinished] or [unfinished]
         names = [part.names for part in parts if isinstance(part, _Named)]
         if len(names) > 1:
+            self._tests -= len(names) - 1
             others = [part for part in parts if not isinstance(part, _Named)]
             parts = [_Named(frozenset().union(*names)), *others]
         return parts[0] if len(parts) == 1 else lambda server: any(part(server) for part in parts)
@@ -170,18 +174,18 @@ class SelectorParser:
             self._at += 1
             negated = not negated
         if negated and self.forgiving and self._peek() in ("", ")"):
-            return everything
+            return unfinished
         test = self._atom()
-        return (lambda server: not test(server)) if negated else test
+        return (lambda server: not test(server)) if negated and test is not unfinished else test
 
     def _atom(self) -> Test:
         if self._at >= len(self._tokens):
             if self.forgiving:
-                return everything
+                return unfinished
             raise SelectorError("the selector ends too early", len(self.text))
         token, offset = self._tokens[self._at]
         if self.forgiving and token in (")", "and", "or"):
-            return everything
+            return unfinished
         self._at += 1
         if token == "(":
             test = self._or()
@@ -192,12 +196,8 @@ class SelectorParser:
             return test
         if token in (")", "and", "or"):
             raise SelectorError(f"{token} is out of place", offset)
-        test = self.term(token, offset)
-        if not isinstance(test, _Named):
-            self._tests += 1
-            if self._tests > MAX_TESTS:
-                raise SelectorError(f"a selector has at most {MAX_TESTS} words other than names", offset)
-        return test
+        self._tests += 1
+        return self.term(token, offset)
 
 
 def everything(_server: SelectorTarget) -> bool:
@@ -205,8 +205,13 @@ def everything(_server: SelectorTarget) -> bool:
     return True
 
 
+def unfinished(_server: SelectorTarget) -> bool:
+    """What stands for a word that is not finished yet: it is left out, whatever it is joined by."""
+    return True
+
+
 def _both(parts: Sequence[Test]) -> Test:
-    parts = [part for part in parts if part is not everything] or [everything]
+    parts = [part for part in parts if part is not unfinished] or [unfinished]
     return parts[0] if len(parts) == 1 else lambda server: all(part(server) for part in parts)
 
 

@@ -94,7 +94,9 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class HostKey:
-    """A host key as a server presented it, not trusted yet. `key` is OpenSSH's one-line form."""
+    """A host key as a server presented it, not trusted yet. `key` is OpenSSH's one-line form, `took_s` how long
+    the server took to present it.
+    """
 
     server: str
     address: str
@@ -102,6 +104,7 @@ class HostKey:
     key: str
     fingerprint: str
     known_as: str = ""
+    took_s: float = 0.0
 
 
 class Engine(Protocol):
@@ -139,11 +142,12 @@ class Engine(Protocol):
         ...
 
     async def plan_tasks(
-        self, request: PlanRequest, step: str, *, after: int = 0, limit: int = 1000
+        self, request: PlanRequest, step: str, *, digest: str = "", after: int = 0, limit: int = 1000
     ) -> Sequence[PlannedTask]:
         """What each task of one step would be handed, in the order of its servers, behind the first `after`.
 
-        No side effect. Raises InputError with every fault of the batch, NotFound for a step that it does not have.
+        `digest`, when given, is that of the plan that the person saw: NotPossible where it has changed since. No side
+        effect. Raises InputError with every fault of the batch, NotFound for a step that it does not have.
         """
         ...
 

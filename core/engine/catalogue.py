@@ -44,22 +44,24 @@ class Catalogue:
         self._told: tuple[Inventory, Sequence[ServerInfo]] | None = None
         self._read_at = 0.0
         self._reading = asyncio.Lock()
+        self._loading = asyncio.Lock()
         self.blobs = Blobs(workspace.state_dir / "blobs", workspace.path, workspace.allow_paths)
 
     # ------------------------------------------------------------ servers
 
     async def inventory(self, *, refresh: bool = False) -> Inventory:
         """The inventory, loaded on first use. Raises InputError with every fault."""
-        if self._inventory is None or refresh:
-            before, self._inventory = self._inventory, None
-            if before is not None:
-                await before.close()
-            self._inventory = await Inventory.load(
-                self._workspace.path, self._workspace.state_dir, before or self._before
-            )
-            self._before = self._inventory
-            self._read_at = time.monotonic()
-        return self._inventory
+        async with self._loading:  # of two that are loaded at once one would never be closed
+            if self._inventory is None or refresh:
+                before, self._inventory = self._inventory, None
+                if before is not None:
+                    await before.close()
+                self._inventory = await Inventory.load(
+                    self._workspace.path, self._workspace.state_dir, before or self._before
+                )
+                self._before = self._inventory
+                self._read_at = time.monotonic()
+            return self._inventory
 
     async def server_list(self) -> Sequence[Server]:
         """Every server as its provider describes it now."""
@@ -133,12 +135,14 @@ class Catalogue:
         from core.engine.executor import Unreachable
         from core.ssh.pool import fetch_host_key
 
+        server = await self.server(name, new_enough_s=HOST_KEY_READ_S)
+        began = time.monotonic()
         try:
-            server = await self.server(name, new_enough_s=HOST_KEY_READ_S)
             shown = await fetch_host_key(server, ssh_settings(self._workspace))
         except Unreachable as error:
             raise ServersUnreachable(f"{name} cannot be reached: {error.why}", hint=error.hint) from error
-        return HostKey(name, shown.address, shown.port, shown.key, shown.fingerprint, shown.known_as)
+        took_s = time.monotonic() - began
+        return HostKey(name, shown.address, shown.port, shown.key, shown.fingerprint, shown.known_as, took_s)
 
     async def trust(self, key: HostKey) -> None:
         """Stores a host key in the workspace's known_hosts. Raises NotPossible for a changed one."""
@@ -225,12 +229,14 @@ class Catalogue:
         )
 
     async def plan_tasks(
-        self, request: PlanRequest, step: str, after: int, limit: int
+        self, request: PlanRequest, step: str, digest: str, after: int, limit: int
     ) -> Sequence[PlannedTask]:
         """What the tasks of one step would be handed."""
         from core.engine.expansion import planned_tasks
 
         planned = await self.plan(request, held={})
+        if digest and planned.plan.digest != digest:
+            raise NotPossible("the plan is another one by now", hint="make it again to see what it says now")
         return await asyncio.to_thread(planned_tasks, planned.snapshot, self.blobs, step, after, limit)
 
     def _configuration(

@@ -23,6 +23,7 @@ from core.template import TemplateFault, Uses, compile_condition, compile_text
 
 MOST_CHARS = 2_000
 LATER = "it depends on what earlier tasks print"
+OF_THE_RUN = "the run's number and id are known once it has started"
 
 Field = tuple[str, str]
 """What is handed over, and why that is not known ("" where it is)."""
@@ -38,8 +39,10 @@ def planned_tasks(snapshot: Snapshot, blobs: Blobs, step: str, after: int, limit
             step,
             server,
             tuple(
-                PlannedField(name, text[:MOST_CHARS], why)
-                for name, (text, why) in fields(snapshot, contexts, step, server, blobs).items()
+                PlannedField(name, _cut(text), why)
+                for name, (text, why) in fields(
+                    snapshot, contexts, step, server, blobs, as_planned=True
+                ).items()
             ),
         )
         for server in snapshot.targets[step][after : after + limit]
@@ -68,8 +71,14 @@ def fields(
     server: str,
     blobs: Blobs,
     wanted: Callable[[Uses], object] = lambda uses: True,
+    *,
+    as_planned: bool = False,
 ) -> dict[str, Field]:
-    """Everything of one task that a text of the batch gives, where what that text uses is `wanted`."""
+    """Everything of one task that a text of the batch gives, where what that text uses is `wanted`.
+
+    What depends on earlier tasks is told by the values of the configuration that it uses, `as_planned` by the text of
+    the batch.
+    """
     batch = snapshot.loaded.batch
     step = batch.steps[step_name]
     context = contexts.of(step_name, server)
@@ -80,16 +89,21 @@ def fields(
     for name, text in texts.items():
         template = compile_text(text)
         if wanted(template.uses):
-            found[name] = _worked_out(template.uses, partial(render, template, context), snapshot)
+            found[name] = _worked_out(
+                template.uses, partial(render, template, context), snapshot, text if as_planned else None
+            )
     if step.when is not None:
         condition = compile_condition(step.when)
         if wanted(condition.uses):
             told = _worked_out(
-                condition.uses, lambda: "holds" if condition.holds(context) else "does not hold", snapshot
+                condition.uses,
+                lambda: "holds" if condition.holds(context) else "does not hold",
+                snapshot,
+                step.when if as_planned else None,
             )
             found["when"] = told
     if step.upload is not None and step.upload.template:
-        found |= _uploaded(snapshot, step.upload.source, context, blobs, wanted)
+        found |= _uploaded(snapshot, step.upload.source, context, blobs, wanted, as_planned=as_planned)
     return found
 
 
@@ -99,29 +113,44 @@ def _uploaded(
     context: Mapping[str, Any],
     blobs: Blobs,
     wanted: Callable[[Uses], object],
+    *,
+    as_planned: bool,
 ) -> dict[str, Field]:
     """The text of an uploaded template."""
     try:
         path = compile_text(source).render(context)
         with blobs.open(path) as stream:
-            template = compile_text(stream.read().decode())
+            text = stream.read().decode()
+            template = compile_text(text)
     except (TemplateFault, OSError, UnicodeError):
         return {}
     if not wanted(template.uses):
         return {}
-    return {f"text of {path}": _worked_out(template.uses, lambda: template.render(context), snapshot)}
+    return {
+        f"text of {path}": _worked_out(
+            template.uses, lambda: template.render(context), snapshot, text if as_planned else None
+        )
+    }
 
 
-def _worked_out(uses: Uses, work: Callable[[], object], snapshot: Snapshot) -> Field:
+def _worked_out(uses: Uses, work: Callable[[], object], snapshot: Snapshot, planned: str | None) -> Field:
+    """`planned` is the batch's own text where that stands for what is not known yet."""
     if uses.results:
+        if planned is not None:
+            return planned, LATER
         values = [
             f"{show(path)}={_look_up(snapshot.config, path)!r}" for path in sorted(uses.config, key=str)
         ]
         return "; ".join(values), LATER
     try:
-        return str(work()), ""
+        return str(work()), OF_THE_RUN if planned is not None and "run" in uses.names else ""
     except TemplateFault as error:
         return "", error.message
+
+
+def _cut(text: str) -> str:
+    left = len(text) - MOST_CHARS
+    return text if left <= 0 else f"{text[:MOST_CHARS]}\n… and {left} more characters"
 
 
 def _look_up(config: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:

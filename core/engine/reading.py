@@ -182,11 +182,11 @@ class ReadingEngine:
         return await (await self.catalogue()).effects(file, text, environment)
 
     async def plan_tasks(
-        self, request: PlanRequest, step: str, *, after: int = 0, limit: int = 1000
+        self, request: PlanRequest, step: str, *, digest: str = "", after: int = 0, limit: int = 1000
     ) -> Sequence[PlannedTask]:
         """See Engine.plan_tasks."""
         check_sound(self._workspace)
-        return await (await self.catalogue()).plan_tasks(request, step, after, limit)
+        return await (await self.catalogue()).plan_tasks(request, step, digest, after, limit)
 
     async def plan(self, request: PlanRequest) -> Plan:
         """See Engine.plan."""

@@ -75,10 +75,11 @@ async def plan(
 
 
 class TasksOfPlan(BaseModel):
-    """Which tasks of a plan: those of one step, behind the first `after` of them."""
+    """Which tasks of a plan: those of one step, behind the first `after` of them. `digest` is that of the plan seen."""
 
     plan: PlanRequest
     step: str
+    digest: str = ""
     after: Annotated[int, Field(ge=0)] = 0
     limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
 
@@ -88,4 +89,6 @@ async def plan_tasks(
     engine: TheEngine, wanted: TasksOfPlan, caller: Annotated[Caller, may(Action.BATCHES_READ)]
 ) -> Sequence[PlannedTask]:
     """What each task of one step of a plan would be handed: commands, variables, paths; secrets are named only."""
-    return await engine.plan_tasks(wanted.plan, wanted.step, after=wanted.after, limit=wanted.limit)
+    return await engine.plan_tasks(
+        wanted.plan, wanted.step, digest=wanted.digest, after=wanted.after, limit=wanted.limit
+    )

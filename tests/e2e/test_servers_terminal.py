@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.terminals import Tmux
+from tests.e2e.terminals import Tmux, wait_until
 from tests.support.program import REPOSITORY, Program
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
@@ -92,3 +95,21 @@ def test_who_answers_and_who_does_not(terminal: Tmux, program: Program) -> None:
     terminal.shows("no answer")
     terminal.keys("G")
     assert "refused" in terminal.shows("╭─ c ─")
+
+
+def test_an_interface_that_is_ended_ends_the_session_in_its_place(terminal: Tmux, program: Program) -> None:
+    opened(terminal, program)
+    terminal.keys("s")
+    terminal.shows("a shell on a; it ends with exit")
+    terminal.keys("echo $$ > pid; echo wri''tten", "Enter")
+    terminal.shows("written")
+    (shell,) = program.lines("a", "pid")
+    (interface,) = children(int(terminal.told("#{pane_pid}")))
+    os.kill(interface, signal.SIGTERM)
+    terminal.shows("ended 0")
+    wait_until(lambda: not Path(f"/proc/{shell}").exists(), terminal.screen)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

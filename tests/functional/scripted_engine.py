@@ -172,7 +172,7 @@ class ScriptedEngine:
         return self.info
 
     async def plan_tasks(
-        self, request: PlanRequest, step: str, *, after: int = 0, limit: int = 1000
+        self, request: PlanRequest, step: str, *, digest: str = "", after: int = 0, limit: int = 1000
     ) -> Sequence[PlannedTask]:
         self.reads["plan_tasks"] += 1
         plan = self.plans[request.batch]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 from textual.widgets import Input
 
 from core.engine.api import RunRequest
-from core.errors import ServersUnreachable
+from core.errors import InputError, ServersUnreachable
+from core.model.states import TaskState
 from core.model.views import Plan, PlannedStep
 from tests.functional import lab
 from tests.functional.conftest import MakeApp
 from tests.functional.steps import notices, press, screen_text, settle, static_text, until
+from tui.inventory.reaching import NEVER
 from tui.inventory.view import Heading
 from tui.screens.dashboard import Dashboard
 from tui.screens.inventory_filters import FiltersSheet
@@ -24,7 +27,7 @@ from tui.screens.run import RunScreen
 from tui.screens.run_command import CommandSheet
 from tui.screens.server import ServerScreen
 from tui.screens.servers import ServersScreen
-from tui.screens.sheets import TrustSheet
+from tui.screens.sheets import ConfirmSheet, TrustSheet
 from tui.screens.start import StartSheet
 
 
@@ -147,6 +150,8 @@ async def test_filters_are_saved_used_and_removed(
     again = make_app(lab.lab(), own_folder=tmp_path)
     async with again.run_test(size=(120, 40)) as pilot:
         await press(pilot, "i", "f", "D")
+        assert isinstance(again.screen, ConfirmSheet)
+        await press(pilot, "y")
         assert "None is saved yet" in screen_text(again)
         await until(pilot, lambda: not json.loads(kept.read_text())["filters"])
 
@@ -383,3 +388,71 @@ async def test_a_server_that_nobody_lists_says_so(make_app: MakeApp) -> None:
         assert "No provider lists a server of this name" in screen_text(app)
         await press(pilot, "x")
         assert notices(app)[-1] == "no server is chosen"
+
+
+async def test_an_order_that_moves_the_chosen_one_keeps_it_in_view(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.server_list = [
+        dataclasses.replace(engine.server_list[0], name=f"web-{at:03d}") for at in range(500)
+    ]
+    app = make_app(engine)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await press(pilot, "i", "v", "enter", "escape")
+        table = app.screen.table
+        first, last = table.visible_range()
+        assert table.chosen.name == "web-000" and first <= table.cursor < last
+        assert "web-000" in screen_text(app)
+
+
+async def test_faults_of_files_silence_nobody(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.host_keys["db-1"] = InputError("the servers have 2 faults")
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "i", "R")
+        await until(pilot, lambda: any("2 faults" in told for told in notices(app)))
+        assert app.screen.reaching.of("db-1") is NEVER and not app.screen.asking_on
+
+
+async def test_a_shell_that_cannot_be_started_gives_the_terminal_back(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(lab.lab())
+    given: list[str] = []
+
+    @contextlib.contextmanager
+    def suspend():
+        given.append("away")
+        yield
+        given.append("back")
+
+    monkeypatch.setattr("tui.shell.COMMAND", ("/nonexistent/python",))
+    monkeypatch.setattr(app, "suspend", suspend)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "i", "s")
+        await until(pilot, lambda: any("did not start" in told for told in notices(app)))
+    assert given == ["away", "back"]
+
+
+async def test_no_command_is_copied_that_would_list_others(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.server_list = [
+        dataclasses.replace(engine.server_list[0], name=f"web-{at:03d}") for at in range(50)
+    ]
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "i", "slash", *"group:we", "enter", "y")
+        assert notices(app)[-1] == "no command lists exactly these 50 servers"
+
+
+async def test_the_output_is_that_of_the_last_task_that_began(make_app: MakeApp) -> None:
+    engine = lab.lab()
+    engine.server_list = [dataclasses.replace(each, last_run=44) for each in engine.server_list]
+    waiting = await engine.server_runs("web-01")
+    began = next(run for run in waiting if run.task_state is TaskState.DONE)
+    app = make_app(engine)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "i", "j")
+        assert app.screen.chosen.name == "web-01" and waiting[0].task_state is TaskState.WAITING
+        await press(pilot, "o")
+        assert isinstance(app.screen, OutputScreen) and app.screen.number == began.run

@@ -25,6 +25,7 @@ from core.batch.selector import (
     Test,
     everything,
     parse_selector,
+    unfinished,
 )
 from core.model.views import ServerInfo
 
@@ -65,7 +66,7 @@ class Searchable:
         except SelectorError as error:
             return Found(self.servers, error.message)
         found = [server for server in self.servers if wanted.matches(server)]
-        return Found(found, "; ".join(parser.told), "" if parser.beyond else text.strip())
+        return Found(found, "; ".join(parser.told), "" if parser.beyond or parser.told else text.strip())
 
 
 class _FilterParser(SelectorParser):
@@ -94,7 +95,7 @@ class _FilterParser(SelectorParser):
 
     def _named(self, kind: str, value: str, offset: int) -> Test:
         if not value or (kind == "label" and value.startswith("=")):
-            return everything  # not finished yet
+            return unfinished
         test = super().term(f"{kind}:{value}", offset)
         if not self._begins(value, offset, test):
             return test
@@ -106,7 +107,7 @@ class _FilterParser(SelectorParser):
     def _field(self, kind: str, value: str, offset: int) -> Test:
         read = FIELDS[kind]
         if not value:
-            return everything
+            return unfinished
 
         def test(server: SelectorTarget, pattern: str = value) -> bool:
             has = read(cast(ServerInfo, server))

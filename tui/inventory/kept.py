@@ -13,7 +13,7 @@ def read_view(workspace: str) -> View:
     return View.of(KEPT.read(), workspace)
 
 
-def keep_view(view: View, workspace: str) -> None:
-    """Keeps it, beside the filters of other workspaces. Blocks; raises InputError."""
+def keep_view(view: View, workspace: str, was: View) -> None:
+    """Keeps what has changed since it `was` another, beside what others kept. Blocks; raises InputError."""
     with KEPT.changing() as data:
-        data.update(view.kept(data, workspace))
+        data.update(view.kept(data, workspace, was))

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from core.errors import WindlassError
+from core.errors import ServersUnreachable, WindlassError
 from themes.signs import Sign
 from tui import words
 from tui.look import Look
@@ -61,11 +61,13 @@ NEVER = Reached()
 
 
 class Reaching:
-    """Asks servers, and keeps what they answered. `changed` is called with the name after each answer."""
+    """Asks servers, and keeps what they answered. `ask` returns how many seconds an answer took; `changed` is called
+    with the name after each one.
+    """
 
     def __init__(
         self,
-        ask: Callable[[str], Awaitable[object]],
+        ask: Callable[[str], Awaitable[float]],
         clock: Callable[[], float],
         changed: Callable[[str], None],
     ) -> None:
@@ -73,15 +75,11 @@ class Reaching:
         self._clock = clock
         self._changed = changed
         self._known: dict[str, Reached] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     def of(self, server: str) -> Reached:
         """What is known of one server."""
         return self._known.get(server, NEVER)
-
-    @property
-    def known(self) -> Mapping[str, Reached]:
-        """What is known of those that were ever asked."""
-        return self._known
 
     @property
     def open(self) -> int:
@@ -89,28 +87,40 @@ class Reaching:
         return sum(reached.sign is ASKED for reached in self._known.values())
 
     async def ask(self, servers: Iterable[str]) -> None:
-        """Asks servers; returns once each has answered or was given up. Those that are being asked are left out."""
-        new = [name for name in servers if self.of(name).sign is not ASKED]
-        for name in new:
+        """Asks servers; returns once each has answered or was given up. Those that are being asked are left out.
+
+        Whoever has not answered when this is stopped is known as before. Raises WindlassError where nobody can be
+        asked.
+        """
+        before = {name: self.of(name) for name in servers if self.of(name).sign is not ASKED}
+        for name in before:
             self._note(name, Reached(ASKED))
-        waiting = iter(new)
+        waiting = iter(before)
+        trouble: WindlassError | None = None
         try:
-            await asyncio.gather(*(self._each(waiting) for _ in range(min(AT_ONCE, len(new)))))
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(AT_ONCE, len(before))):
+                    group.create_task(self._each(waiting))
+        except* WindlassError as errors:
+            (trouble, *_) = _leaves(errors)
         finally:
-            for name in new:
-                if self.of(name).sign is ASKED:  # stopped before its turn came
-                    self._note(name, NEVER)
+            for name, was in before.items():
+                if self.of(name).sign is ASKED:
+                    self._note(name, was)
+        if trouble is not None:
+            raise trouble
 
     async def _each(self, waiting: Iterable[str]) -> None:
         for name in waiting:
-            began = time.monotonic()
-            try:
-                await self._ask(name)
-            except WindlassError as error:
-                why = error.message.removeprefix(f"{name} cannot be reached: ")
-                self._note(name, Reached(SILENT, time.monotonic() - began, self._clock(), why))
-            else:
-                self._note(name, Reached(ANSWERS, time.monotonic() - began, self._clock()))
+            async with self._turns:
+                began = time.monotonic()
+                try:
+                    took_s = await self._ask(name)
+                except ServersUnreachable as error:
+                    why = error.message.removeprefix(f"{name} cannot be reached: ")
+                    self._note(name, Reached(SILENT, time.monotonic() - began, self._clock(), why))
+                else:
+                    self._note(name, Reached(ANSWERS, took_s, self._clock()))
 
     def _note(self, name: str, reached: Reached) -> None:
         if reached is NEVER:
@@ -118,3 +128,11 @@ class Reaching:
         else:
             self._known[name] = reached
         self._changed(name)
+
+
+def _leaves(errors: BaseExceptionGroup[WindlassError]) -> Iterator[WindlassError]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -99,10 +99,19 @@ class View:
 
     # ------------------------------------------------------------ kept
 
-    def kept(self, before: Mapping[str, Any], workspace: str) -> dict[str, Any]:
-        """What is kept of it beside that of other workspaces: filters belong to one, the rest to the person."""
-        saved = before.get("filters")
-        filters = {**(saved if isinstance(saved, dict) else {}), workspace: dict(self.filters)}
+    def kept(self, there: Mapping[str, Any], workspace: str, was: View) -> dict[str, Any]:
+        """What is kept of it beside what is `there`: filters belong to a workspace, the rest to the person. Of filters
+        only those that differ from what this view `was` are changed: others may have been saved meanwhile.
+        """
+        saved = there.get("filters")
+        every = saved if isinstance(saved, dict) else {}
+        mine = {
+            name: text
+            for name, text in _filters(every.get(workspace)).items()
+            if name not in was.filters or name in self.filters
+        }
+        mine |= {name: text for name, text in self.filters.items() if was.filters.get(name) != text}
+        filters = {**every, workspace: mine}
         return {
             "columns": list(self.columns),
             "sort": self.sort,
@@ -130,12 +139,17 @@ class View:
         )
 
 
+def can_be_kept(name: str, text: str) -> bool:
+    """Whether a filter is short enough, and holds nothing that cannot be shown."""
+    return len(name) + len(text) <= MOST_CHARS and (name + text).isprintable()
+
+
 def _filters(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         return {}
     found = {
         name: text
         for name, text in value.items()
-        if isinstance(name, str) and isinstance(text, str) and len(name) + len(text) <= MOST_CHARS
+        if isinstance(name, str) and isinstance(text, str) and can_be_kept(name, text)
     }
     return dict(list(found.items())[:MOST_FILTERS])

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tui.pasting import cleaned
 from tui.screens.base import Live
 from tui.session import Session
 
@@ -43,6 +44,7 @@ class Finding(Live[None]):
     def set_find(self, text: str) -> None:
         """Filters by a text, as if it had been typed."""
         field = self.query_one("#find", Input)
+        text = cleaned(text, one_line=True)
         field.value = text
         field.cursor_position = len(text)
         field.set_class(bool(text), "-open")

@@ -9,10 +9,11 @@ from textual.binding import Binding
 from textual.widget import Widget
 from textual.widgets import Input
 
-from tui.inventory.view import MOST_FILTERS, View
+from tui.inventory.view import MOST_FILTERS, View, can_be_kept
 from tui.look import look
 from tui.paint import Spans
 from tui.screens.base import Sheet
+from tui.screens.sheets import ConfirmSheet
 from tui.session import Session
 from tui.widgets.table import Column, VirtualTable
 
@@ -95,6 +96,8 @@ class FiltersSheet(Sheet[str]):
             return "no filter is saved"
         if action == "save" and not self._now:
             return "nothing is filtered now: / filters"
+        if action == "save" and not can_be_kept(" " * NAME_CHARS, self._now):
+            return "this filter is too long to be kept"
         if action == "save" and len(self._view.filters) >= MOST_FILTERS:
             return f"{MOST_FILTERS} are saved: remove one first"
         return ""
@@ -120,6 +123,9 @@ class FiltersSheet(Sheet[str]):
         name = event.value.strip()
         if not name:
             return
+        if name in self._view.filters:
+            self.say(f"{name} is saved already: remove it first, or give another name")
+            return
         event.input.remove_class("-open")
         event.input.value = ""
         self.table.focus()
@@ -127,5 +133,16 @@ class FiltersSheet(Sheet[str]):
         self.say(f"saved as {name}")
 
     def action_remove(self) -> None:
-        if self.table.chosen is not None and self.allowed("remove"):
-            self._change(self._view.without_filter(self.table.chosen[0]))
+        if self.table.chosen is None or not self.allowed("remove"):
+            return
+        name, text = self.table.chosen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._change(self._view.without_filter(name))
+
+        lines: list[Spans] = [[(look(self).text(text), "")]]
+        sheet = ConfirmSheet(
+            self.session, f"Forget the filter {look(self).text(name)}?", lines, yes="forget it"
+        )
+        self.app.push_screen(sheet, answered)

@@ -16,6 +16,12 @@ from tui.session import Session
 from tui.widgets.table import Column, VirtualTable
 
 
+def _from_width(column: InventoryColumn) -> str:
+    """From which width on it has room."""
+    least = column.column.min_table
+    return f" (from {least} columns)" if least else ""
+
+
 class ViewSheet(Sheet[None]):
     """`show` is called with each other view."""
 
@@ -64,7 +70,7 @@ class ViewSheet(Sheet[None]):
             [(column.column.title, "bold")],
             [(order, "accent")],
             [(group, "accent" if group == "groups" else "muted")],
-            [(column.told, "muted")],
+            [(f"{column.told}{_from_width(column)}", "muted")],
         ]
 
     def on_mount(self) -> None:

@@ -100,7 +100,14 @@ class PlanTasksSheet(Sheet[None]):
             return None
         count = words.plural(len(row.servers), "server")
         shown = len(self._tasks.get(row.name, row.servers))
-        rest = f", the first {shown}" if row.name in self._open and shown < len(row.servers) else ""
+        reading = row.name in self._open and row.name not in self._tasks
+        rest = (
+            ", reading them"
+            if reading
+            else f", the first {shown}"
+            if row.name in self._open and shown < len(row.servers)
+            else ""
+        )
         sign = "-" if row.name in self._open else "+"
         return [
             (f"{sign} ", "accent"),
@@ -166,16 +173,20 @@ class PlanTasksSheet(Sheet[None]):
             return
         self._open ^= {row.name}
         if row.name in self._open and row.name not in self._tasks:
-            self.undertake(lambda: self._ask(row.name), "tasks")
+            self.undertake(lambda: self._ask(row.name), f"tasks {row.name}")
         self._fill()
+        self.table.refresh_key(row.name)
 
     async def _ask(self, step: str) -> None:
         try:
-            self._tasks[step] = await self.session.engine.plan_tasks(self._request, step, limit=MOST_TASKS)
+            self._tasks[step] = await self.session.engine.plan_tasks(
+                self._request, step, digest=self._plan.digest, limit=MOST_TASKS
+            )
         except WindlassError as error:
             self._open.discard(step)
             self.say_error(error)
         self._fill()
+        self.table.refresh_key(step)
 
     def action_detail(self) -> None:
         self.set_focus(self.query_one("#handed") if self.table.has_focus else self.table)

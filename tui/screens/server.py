@@ -56,7 +56,7 @@ class ServerScreen(ServerActions):
         self._runs: Sequence[ServerRun] = ()
         self._read = self._refresh_next = False
         self.reaching = reaching or Reaching(
-            session.engine.host_key, lambda: look(self).clock(), lambda _name: self._show()
+            self.ask_one, lambda: look(self).clock(), lambda _name: self._show()
         )
 
     def body(self) -> ComposeResult:
@@ -108,7 +108,7 @@ class ServerScreen(ServerActions):
             return
         style = look(self)
         if self._info is None:
-            known: list[Spans] = [[("No provider lists a server of this name any more.", "warning")]]
+            known: list[Spans] = [[("No provider lists a server of this name.", "warning")]]
         else:
             known = detail_lines(self._info, self.reaching.of(self.server), style)
         self.set_text("#known", known)

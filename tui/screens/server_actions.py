@@ -10,6 +10,8 @@ from pathlib import Path
 from textual.app import SuspendNotSupported
 from textual.binding import Binding
 
+from core.errors import WindlassError
+from core.model.states import TaskState
 from core.model.views import ServerInfo
 from tui.actions import changed_host_key
 from tui.inventory.columns import address
@@ -18,6 +20,7 @@ from tui.screens.base import Live
 from tui.screens.run import RunScreen
 from tui.screens.trust import ask_to_trust
 
+NEVER_BEGAN = frozenset({TaskState.WAITING, TaskState.BLOCKED, TaskState.SKIPPED, TaskState.CANCELLED})
 LIVE_S = 30.0
 """So often servers are asked again while that is wanted."""
 
@@ -133,7 +136,12 @@ class ServerActions(Live[None]):
         async def open_it() -> None:
             from tui.screens.output import OutputScreen
 
-            for run in await self.session.engine.server_runs(server.name, limit=1):
+            runs = await self.session.engine.server_runs(server.name)
+            # The newest may never have come to it.
+            run = next((run for run in runs if run.task_state not in NEVER_BEGAN), None)
+            if run is None:
+                self.say(f"no task of the last {len(runs)} runs began on {server.name}")
+            else:
                 self.app.push_screen(OutputScreen(self.session, run.run, run.task))
 
         self.undertake(open_it, "output")
@@ -148,25 +156,39 @@ class ServerActions(Live[None]):
 
     # ------------------------------------------------------------ asking
 
-    _asking_on = False
+    asking_on = False
+    """Whether they are asked again and again."""
+
+    async def ask_one(self, name: str) -> float:
+        """How many seconds a server took to answer. Raises ServersUnreachable."""
+        return (await self.session.engine.host_key(name)).took_s
 
     def action_reach(self) -> None:
-        if self.allowed("reach"):
+        """Asks; those that are being asked are let go."""
+        if self.reaching.open:
+            self.workers.cancel_group(self, "reach")
+        elif self.allowed("reach"):
             self.run_worker(self._reach(), group="reach")
 
     async def _reach(self) -> None:
-        await self.reaching.ask([server.name for server in self.to_reach()])
+        try:
+            await self.reaching.ask([server.name for server in self.to_reach()])
+        except WindlassError as error:
+            self.asking_on = False
+            self.say_error(error)
 
     def action_reach_live(self) -> None:
         """Asks again and again while this page is seen."""
-        self._asking_on = not self._asking_on
-        self.say(f"asking every {LIVE_S:.0f} s" if self._asking_on else "no longer asking")
-        if self._asking_on:
+        self.asking_on = not self.asking_on
+        self.say(f"asking every {LIVE_S:.0f} s" if self.asking_on else "no longer asking")
+        if not self.asking_on:
+            self.workers.cancel_group(self, "reach")
+        elif not self.reaching.open:
             self.action_reach()
 
     def on_mount(self) -> None:
         self.set_interval(LIVE_S, self._reach_again)
 
     def _reach_again(self) -> None:
-        if self._asking_on and self.seen():
+        if self.asking_on and not self.reaching.open and self.seen():
             self.run_worker(self._reach(), group="reach")

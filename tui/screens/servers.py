@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -22,13 +23,13 @@ from tui.look import look
 from tui.paint import Spans
 from tui.screens.finding import Finding
 from tui.screens.server import ServerScreen, detail_lines
-from tui.screens.server_actions import ServerActions
+from tui.screens.server_actions import LIVE_S, ServerActions
 from tui.screens.sheets import fault_lines
 from tui.session import Session
 from tui.widgets.table import VirtualTable
 
 NAMES_IN_COMMAND = 20
-"""So many names are copied as a selector; of more the filter is."""
+"""So many names are copied as a selector, where the filter is none."""
 
 HEADING_KEYS: Spans = (
     ("enter", "bold accent"),
@@ -97,7 +98,8 @@ class ServersScreen(Finding, ServerActions):
         self._read = False
         self._answered: set[str] = set()
         self._faults: Sequence[Fault] = ()
-        self.reaching = Reaching(session.engine.host_key, lambda: look(self).clock(), self._reached)
+        self._keeping = asyncio.Lock()
+        self.reaching = Reaching(self.ask_one, lambda: look(self).clock(), self._reached)
 
     def body(self) -> ComposeResult:
         with Vertical(id="servers-panel"):
@@ -170,7 +172,7 @@ class ServersScreen(Finding, ServerActions):
         """Shows the inventory in another way, and keeps it for the next time."""
         if view == self._view:
             return
-        self._view = view
+        was, self._view = self._view, view
         self._arrange()
         workspace = self.session.workspace
         if workspace is None or not getattr(self.app, "remembers", False):
@@ -180,7 +182,8 @@ class ServersScreen(Finding, ServerActions):
             from tui.inventory.kept import keep_view
 
             try:
-                await asyncio.to_thread(keep_view, view, workspace.path)
+                async with self._keeping:
+                    await asyncio.to_thread(keep_view, view, workspace.path, was)
             except WindlassError as error:
                 self.say_error(error)
 
@@ -222,7 +225,9 @@ class ServersScreen(Finding, ServerActions):
         if (view.sort, view.backwards) != ("name", False):
             told.append(f"{BY_ID[view.sort].column.title} {'descending' if view.backwards else 'ascending'}")
         if self.reaching.open:
-            told.append(f"{self.reaching.open} asked")
+            told.append(f"{self.reaching.open} asked, r stops")
+        elif self.asking_on:
+            told.append(f"asked every {LIVE_S:.0f} s")
         self.entitle("#servers-panel", f"Servers {count}{marked}", look(self).text(", ".join(told)))
 
     def _mark_of(self, row: Row) -> tuple[str, str]:
@@ -346,6 +351,8 @@ class ServersScreen(Finding, ServerActions):
         self._marks_changed()
 
     def _marks_changed(self) -> None:
+        if "marked" in self.find.split():
+            self.found()
         self.table.refresh()
         self._entitle()
         self.refresh_keys()
@@ -369,7 +376,14 @@ class ServersScreen(Finding, ServerActions):
             if text is not None:
                 self.set_find(text)
 
-        self.app.push_screen(FiltersSheet(self.session, self._view, self.find, self.show_view), chosen)
+        async def open_it() -> None:
+            if getattr(self.app, "remembers", False):
+                async with self._keeping:  # others may have saved some since this page was opened
+                    kept = await self._kept_view()
+                self._view = replace(self._view, filters=kept.filters)
+            self.app.push_screen(FiltersSheet(self.session, self._view, self.find, self.show_view), chosen)
+
+        self.undertake(open_it, "filters")
 
     def action_update(self) -> None:
         self._refresh_next = True
@@ -388,11 +402,15 @@ class ServersScreen(Finding, ServerActions):
             )
 
     def action_copy(self) -> None:
-        selector = self._shown.selector
-        if self.marked and len(self.marked) <= NAMES_IN_COMMAND:
-            selector = " or ".join(f"name:{name}" for name in self.marked)
-        elif not selector and len(self._shown.servers) <= NAMES_IN_COMMAND:
-            selector = " or ".join(f"name:{server.name}" for server in self._shown.servers)
+        selector = "" if self.marked else self._shown.selector
+        names = list(self.marked) or [server.name for server in self._shown.servers]
+        if not selector and 0 < len(names) <= NAMES_IN_COMMAND:
+            selector = " or ".join(f"name:{name}" for name in names)
+        if not selector:
+            self.say(
+                f"no command lists exactly these {len(names)} servers" if names else "no server is shown"
+            )
+            return
         self.copy(
             self.session.command("servers", "list", *([selector] if selector not in ("", "all") else []))
         )

@@ -168,12 +168,15 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
             return
         before = self._key(self._items[self._cursor]) if self._items else None
         wanted = before if cursor is None else cursor
+        stood, (first, last) = self._cursor, self.visible_range()
         self._items = list(items)
         self._index = {self._key(item): at for at, item in enumerate(self._items)}
         self._cursor = self._index.get(wanted, min(self._cursor, max(0, len(self._items) - 1)))
         self._resize_rows()
         self.refresh()
         after = self._key(self._items[self._cursor]) if self._items else None
+        if self._cursor != stood and first <= stood < last:
+            self._show_cursor()  # it was seen, and goes with its row
         if after is not None and after != before:
             self._show_cursor()
             self.post_message(self.Highlighted(self, after, by_person=False))

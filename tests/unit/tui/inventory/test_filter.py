@@ -61,6 +61,9 @@ def test_what_is_shown(text: str, names: str) -> None:
         ("label:role=pri", "db-1"),
         ("state:st", "web-1 web-2 web-13"),
         ("group:web not", "web-1 web-2 web-13"),
+        ("not group:", "web-1 web-2 web-13 db-1 lb"),
+        ("group:db or group:", "db-1"),
+        ("group:db or not state:", "db-1"),
         ("group:web or", "web-1 web-2 web-13"),
         ("group:web and", "web-1 web-2 web-13"),
         ("(group:web or group:d", "web-1 web-2 web-13 db-1"),
@@ -91,6 +94,7 @@ def test_what_is_a_selector_too_is_told_as_one() -> None:
     assert WORLD.find("group:web and not name:web-1").selector == "group:web and not name:web-1"
     assert WORLD.find("group:web state:started").selector == ""
     assert WORLD.find("").selector == "all"
+    assert WORLD.find("group:we").selector == "", "no selector takes a beginning"
 
 
 def test_a_filter_beyond_all_measure_shows_everything_and_says_why() -> None:

@@ -72,19 +72,36 @@ def test_columns_come_and_go_in_one_order() -> None:
 
 def test_filters_belong_to_their_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    kept.keep_view(View(sort="state").with_filter("mine", "group:web"), "/srv/a")
-    kept.keep_view(View(group="provider").with_filter("theirs", "db"), "/srv/b")
+    kept.keep_view(View(sort="state").with_filter("mine", "group:web"), "/srv/a", View())
+    kept.keep_view(View(group="provider").with_filter("theirs", "db"), "/srv/b", View())
     first, second = kept.read_view("/srv/a"), kept.read_view("/srv/b")
     assert first.filters == {"mine": "group:web"} and second.filters == {"theirs": "db"}
     assert first.group == second.group == "provider" and first.sort == "name"
     assert os.stat(kept.KEPT.path).st_mode & 0o777 == 0o600
-    kept.keep_view(first.without_filter("mine"), "/srv/a")
+    kept.keep_view(first.without_filter("mine"), "/srv/a", first)
     assert json.loads(kept.KEPT.path.read_text())["filters"] == {"/srv/b": {"theirs": "db"}}
+
+
+def test_two_windows_keep_each_others_filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    opened = View()
+    kept.keep_view(opened.with_filter("first", "a"), "/srv/a", opened)
+    kept.keep_view(opened.with_filter("second", "b"), "/srv/a", opened)
+    kept.keep_view(opened.toggled("user"), "/srv/a", opened)
+    both = kept.read_view("/srv/a")
+    assert both.filters == {"first": "a", "second": "b"} and "user" in both.columns
+    kept.keep_view(both.without_filter("first"), "/srv/a", both)
+    assert kept.read_view("/srv/a").filters == {"second": "b"}
+
+
+def test_what_a_terminal_would_act_on_is_no_filter() -> None:
+    hostile = {"filters": {"/srv/a": {"x": "\x1b]0;PWN\x07", "y": "a\nb", "z": "web", "long": "w" * 2000}}}
+    assert View.of(hostile, "/srv/a").filters == {"z": "web"}
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    kept.keep_view(View(), "/srv/a")
+    kept.keep_view(View(), "/srv/a", View())
     kept.KEPT.path.write_text("{")
     with pytest.raises(InputError, match="how the inventory is to look, cannot be read"):
         kept.read_view("/srv/a")
@@ -113,4 +130,4 @@ def test_whatever_was_kept_is_a_view(data: object) -> None:
 
 def test_what_is_kept_comes_back() -> None:
     view = View(("name", "labels"), "labels", True, "user", {"x": "group:a"})
-    assert View.of(json.loads(json.dumps(view.kept({}, "/srv/a"))), "/srv/a") == view
+    assert View.of(json.loads(json.dumps(view.kept({}, "/srv/a", View()))), "/srv/a") == view
