@@ -218,12 +218,14 @@ async def interface(
 
     Where another workspace is chosen there, goes on with that one; one that does not open leads back.
     """
+    from core.engine.open import rarely_collect
     from core.engine.presence import Presence
     from core.errors import WindlassError
     from core.workspace.folder import Workspace
     from daemon.on_demand import OnDemandEngine
     from tui.app import run_app
 
+    rarely_collect()
     before: Path | None = None
     while True:
         try:

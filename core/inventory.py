@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import difflib
 import os
+import pickle
 import stat
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ SERVERS_FOLDER = "servers"
 PROVIDERS_FOLDER = "providers"
 MAX_FILES = 1000
 MAX_FILE_BYTES = 4 * 1024 * 1024
+PACKING = 1
+"""How hard what was parsed is packed: hardly."""
 SETTLED_NS = 1_000_000_000
 """A file that changed a shorter time ago may change again within the grain of its time: it is read again."""
 
@@ -35,18 +39,38 @@ Stamp = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """What was parsed of a settings file, packed: as objects it takes more memory than the servers. `stamp` tells
+    whether it is still the same file, `line` where its provider is named.
+    """
+
+    stamp: Stamp
+    packed: bytes
+    line: int
+
+    @classmethod
+    def pack(cls, stamp: Stamp, context: ProviderContext) -> SettingsFile:
+        """Packs what a provider was given."""
+        parsed = pickle.dumps((context.settings, context.positions), pickle.HIGHEST_PROTOCOL)
+        return cls(stamp, zlib.compress(parsed, PACKING), context.at("provider")[0])
+
+    def unpack(self) -> tuple[Mapping[str, Any], Mapping[SettingsPath, tuple[int, int]]]:
+        """Settings and positions, as they were."""
+        settings, positions = pickle.loads(zlib.decompress(self.packed))  # noqa: S301  (packed by this process)
+        return settings, positions
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """One settings file with its provider and the servers that it gave; `note` says why it gave none. `context` is what
-    was read of it, `stamp` tells whether it is still the same file; `listed` is when its provider was asked, as wall
-    time, and `took_s` how long that took.
+    """One settings file with its provider and the servers that it gave; `note` says why it gave none. `read` is what
+    was read of it; `listed` is when its provider was asked, as wall time, and `took_s` how long that took.
     """
 
     file: str
     provider: Provider
     servers: Sequence[Server]
     note: str = ""
-    context: ProviderContext | None = None
-    stamp: Stamp = ()
+    read: SettingsFile | None = None
     listed: float = 0.0
     took_s: float = 0.0
 
@@ -165,8 +189,10 @@ async def survey(
         shown = _shown(workspace, file)
         context = None
         try:
-            context, stamp = await asyncio.to_thread(_context, workspace, state_dir, file, known.get(shown))
-            found.append(await _ask(context, stamp))
+            source = known.get(shown)
+            before_it = source.read if source is not None else None
+            context, read = await asyncio.to_thread(_context, workspace, state_dir, file, before_it)
+            found.append(await _ask(context, read))
         except InputError as error:
             faults = error.faults or (Fault(shown, 0, 0, error.message, error.hint),)
             found.append(Faulty(shown, faults, context))
@@ -231,15 +257,14 @@ def _settings_files(workspace: Path) -> list[Path]:
 
 
 def _context(
-    workspace: Path, state_dir: Path, file: Path, before: Source | None
-) -> tuple[ProviderContext, Stamp]:
+    workspace: Path, state_dir: Path, file: Path, before: SettingsFile | None
+) -> tuple[ProviderContext, SettingsFile]:
     shown = _shown(workspace, file)
     if not file.resolve().is_relative_to(workspace.resolve()):
         raise InputError(f"{shown} is a link that leads out of the workspace")
     stamp = _stamp(file)
-    if before is not None and before.context is not None and before.stamp == stamp:
-        return before.context, stamp
-    settings, positions = read_settings_file(workspace, file)
+    same = before is not None and before.stamp == stamp
+    settings, positions = before.unpack() if before and same else read_settings_file(workspace, file)
     line, column = positions.get(("provider",), (1, 1))
     name = settings.get("provider")
     if name is None:
@@ -257,7 +282,7 @@ def _context(
         settings=settings,
         positions=positions,
     )
-    return context, stamp
+    return context, before if before and same else SettingsFile.pack(stamp, context)
 
 
 def _stamp(file: Path) -> Stamp:
@@ -271,7 +296,7 @@ def _stamp(file: Path) -> Stamp:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, fresh)
 
 
-async def _ask(context: ProviderContext, stamp: Stamp) -> Source:
+async def _ask(context: ProviderContext, read: SettingsFile) -> Source:
     name = str(context.settings["provider"])
     factory = await asyncio.to_thread(registry.load, name)
     provider = factory(context)
@@ -284,7 +309,7 @@ async def _ask(context: ProviderContext, stamp: Stamp) -> Source:
         await provider.close()
         raise
     took_s = time.monotonic() - began
-    return Source(context.file, provider, servers, note, context, stamp, listed, took_s)
+    return Source(context.file, provider, servers, note, read, listed, took_s)
 
 
 # ---------------------------------------------------------------- checking

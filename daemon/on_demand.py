@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.engine.api import RunRequest
 from core.engine.lease import read_owner
@@ -21,7 +22,9 @@ from core.model.states import Decision
 from core.model.views import RunInfo, WorkspaceInfo
 from core.store.reader import StoreReader
 from core.workspace.folder import Workspace
-from daemon.client import EngineClient
+
+if TYPE_CHECKING:
+    from daemon.client import EngineClient
 
 
 class OnDemandEngine(ReadingEngine):

@@ -15,6 +15,7 @@ from pathlib import Path
 from core.engine.api import Engine
 from core.engine.open import open_engine
 from core.workspace.template import create_workspace
+from themes.load import DEFAULT_THEME
 from tui.app import WindlassApp
 from tui.screens.run import RunScreen
 from tui.screens.start import StartSheet
@@ -45,6 +46,7 @@ async def main() -> None:
 async def _picture(engine: Engine) -> None:
     app = WindlassApp(engine, actor=ACTOR, batch=BATCH, ascii_only=False)
     async with app.run_test(size=SIZE) as pilot:
+        app.theme = DEFAULT_THEME  # whatever the terminal can show that this is made in
         while not isinstance(app.screen, StartSheet):
             await pilot.pause(0.1)
         await app.screen.planned.wait()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from textual import work
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding
 from textual.driver import Driver
@@ -36,7 +37,8 @@ from themes.signs import ascii_only as terminal_is_ascii
 from themes.signs import run_sign
 from tui import words
 from tui.actions import is_executing, settings_change
-from tui.bridge import EVERYTHING, INTERVAL_S, Changes, EngineChanged, EventBridge
+from tui.bridge import EVERYTHING, INTERVAL_S, STEADY_TIMES, Changes, EngineChanged, EventBridge
+from tui.frames import Frames
 from tui.glyphs import glyphs
 from tui.going import go, known_words
 from tui.look import Chosen, Look, PlainScrollBarRender
@@ -57,6 +59,8 @@ EXIT_INTERNAL = 70
 TERMINAL_CHECK_S = 0.5
 LOW_INTERVAL_S = 0.5
 """At most so often changes are drawn on a slow link."""
+LOW_STEADY_S = 1.0
+"""As often where they come all the time."""
 ENTERED = 100
 """So many lines of the command bar are remembered."""
 SETTINGS_S = 2.0
@@ -178,6 +182,8 @@ class WindlassApp(App[int]):
         self._interval_s = interval_s
         self._batch = batch
         self._started_notice = started_notice
+        self._frames = Frames()
+        self._shown: Screen[Any] | None = None
         self._bridge = EventBridge(engine, self._deliver, interval_s=interval_s)
         self._draw_as_the_link_allows()
         for theme in taste.themes:
@@ -229,6 +235,18 @@ class WindlassApp(App[int]):
                     self.screen.say_error(error)
 
         self.run_worker(keep(), group="remember")
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        """Hands a frame to the terminal, without what it shows already."""
+        if isinstance(renderable, CompositorUpdate) and not self.is_inline:
+            driver: Any = self._driver
+            if screen is not self._shown or getattr(driver, "shows_other", False):
+                # A page that opens is written whole: it also heals what another program wrote over the screen.
+                self._frames.forget()
+                self._shown = screen
+                driver.shows_other = False
+            renderable = self._frames.thin(renderable, *self.size)
+        super()._display(screen, renderable)
 
     # ------------------------------------------------------------ life
 
@@ -310,6 +328,7 @@ class WindlassApp(App[int]):
             self.hang_up("the terminal is gone")
         elif getattr(driver, "can_draw_anew", False):
             driver.dropped = False
+            driver.shows_other = True
             self._repaint()
 
     def hang_up(self, why: str) -> None:
@@ -396,7 +415,9 @@ class WindlassApp(App[int]):
         return self._remembers
 
     def _draw_as_the_link_allows(self) -> None:
-        self._bridge.interval_s = LOW_INTERVAL_S if self.low_bandwidth else self._interval_s
+        low = self.low_bandwidth
+        self._bridge.interval_s = LOW_INTERVAL_S if low else self._interval_s
+        self._bridge.steady_s = LOW_STEADY_S if low else self._interval_s * STEADY_TIMES
         self.animation_level = "none" if self.low_bandwidth or self.look.ascii_only else "full"
 
     def action_mouse(self) -> None:

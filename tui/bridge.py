@@ -1,4 +1,5 @@
-"""The bridge from the engine's events to the screens: many events, one small frozen message about every 100 ms.
+"""The bridge from the engine's events to the screens: many events, one small frozen message about every 100 ms, and
+every 300 ms once they come without a pause.
 
 A message says what changed, not what it changed to: screens read that from the engine. Invariants: the set of
 changes that waits is bounded whatever the rate; a screen that is slow merges messages and misses nothing; the
@@ -20,6 +21,9 @@ from core.model.events import Event
 from core.model.ids import TaskKey
 
 INTERVAL_S = 0.1
+STEADY_AFTER = 4
+"""After so many messages one right after the other the next ones come less often: nobody reads faster."""
+STEADY_TIMES = 3.0
 MAX_NAMED_TASKS = 512
 """Beyond so many changed tasks they are no longer named: a screen reads its tasks again."""
 
@@ -79,6 +83,8 @@ class EventBridge:
         self._deliver = deliver
         self.interval_s = interval_s
         """How long one message waits for the next, at least."""
+        self.steady_s = interval_s * STEADY_TIMES
+        """As long where they come all the time."""
         self._dirty = asyncio.Event()
         self._runs: set[int] = set()
         self._tasks: set[tuple[int, TaskKey]] = set()
@@ -133,10 +139,13 @@ class EventBridge:
         self._dirty.set()
 
     async def _flush(self) -> None:
+        in_a_row = 0
         while True:
+            in_a_row = in_a_row + 1 if self._dirty.is_set() else 0
             await self._dirty.wait()
             self._deliver_now()
-            await asyncio.sleep(self.interval_s)
+            steady = in_a_row >= STEADY_AFTER
+            await asyncio.sleep(self.steady_s if steady else self.interval_s)
 
     def _deliver_now(self) -> None:
         self._dirty.clear()

@@ -86,6 +86,8 @@ class SteadyDriver(LinuxDriver):
         self._file = self._safe_file  # type: ignore[assignment]
         self.dropped = False
         """True after bytes were dropped, until the screen is drawn anew."""
+        self.shows_other = True
+        """True where the terminal shows something else than what was written, until a frame is written whole."""
         self._stopping = False
         self._took = False
         self._changing = False
@@ -193,6 +195,7 @@ class SteadyDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Takes the terminal, also again after it was given back."""
         self._stopping = False
+        self.shows_other = True
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._took = True
 

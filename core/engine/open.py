@@ -27,6 +27,11 @@ with Python's own (700, 10, 10) looking takes a sixth of the engine's CPU.
 """
 
 
+def rarely_collect() -> None:
+    """Sets how often Python looks for cycles, in a process that makes and drops many objects."""
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
+
+
 async def open_engine(
     path: Path, *, actor: str, executor_factory: ExecutorFactory | None = None, background: bool = False
 ) -> LocalEngine:
@@ -40,7 +45,7 @@ async def open_engine(
     from core.engine.lease import Lease
     from core.store.store import Store
 
-    gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    rarely_collect()
     workspace = Workspace.open(path)
     lease = Lease.acquire(workspace.state_dir, background=background)
     try:

@@ -26,7 +26,7 @@ def _listed(source: Source, faults: tuple[Fault, ...]) -> ProviderInfo:
     return ProviderInfo(
         kind=source.provider.name,
         file=source.file,
-        line=_line(source.context),
+        line=source.read.line if source.read is not None else 0,
         starts_servers=source.provider.starts_servers,
         states=dict(Counter(server.state.value for server in source.servers)),
         listed=source.listed,

@@ -51,8 +51,11 @@ from core.workspace.folder import Workspace
 if TYPE_CHECKING:
     from core.engine.catalogue import Catalogue
     from core.engine.planner import Planned
+    from core.engine.snapshot import Snapshot
 
 POLL_S = 0.2
+BUSY_POLL_S = 0.1
+"""How long events gather that come one after the other: each look costs as much as a hundred of them."""
 PAGE_EVENTS = 1000
 EXECUTING = (RunState.RUNNING, RunState.ROLLING_BACK)
 
@@ -70,6 +73,7 @@ class ReadingEngine:
         self._reader = reader
         self._owner = owner
         self._catalogue: Catalogue | None = None
+        self._snapshot: tuple[str, Snapshot] | None = None
 
     @property
     def _workspace(self) -> Workspace:
@@ -317,13 +321,9 @@ class ReadingEngine:
         """See Engine.explain."""
         from core.batch.needs import effective_needs
         from core.engine.explain import explain
-        from core.engine.snapshot import Snapshot
 
         info, found = await self.run(run), await self.task(run, task)
-        stored = await self._reader.snapshot(run)
-        if stored is None:
-            raise InputError(f"run {run} has no snapshot")
-        snapshot = Snapshot.from_document(stored.batch_text, stored.file, stored.document)
+        snapshot = await self._snapshot_of(info)
         needs = effective_needs(snapshot.loaded.batch)
         needed: dict[str, TaskInfo] = {}
         behind, waiting = {task.step}, [need.step for need in needs[task.step]]
@@ -338,9 +338,23 @@ class ReadingEngine:
             if other is not None:
                 needed[step] = other
             waiting += [need.step for need in needs[step]]
-        steps = {step.name: step for step in await self._reader.steps(run)}
+        # Only what waits is explained by the steps around it.
+        asks = found.state in (TaskState.WAITING, TaskState.BLOCKED)
+        steps = {step.name: step for step in await self._reader.steps(run)} if asks else {}
         attempts = list(await self._reader.attempts(run, task))
         return explain(info, snapshot, found, steps, needed, attempts, await self._reader.last_seq())
+
+    async def _snapshot_of(self, run: RunInfo) -> Snapshot:
+        """What a run was made from; the last one is kept, as one run is asked about many times. It never changes."""
+        from core.engine.snapshot import Snapshot
+
+        if self._snapshot is None or self._snapshot[0] != run.run_id:
+            stored = await self._reader.snapshot(run.number)
+            if stored is None:
+                raise InputError(f"run {run.number} has no snapshot")
+            made = Snapshot.from_document(stored.batch_text, stored.file, stored.document)
+            self._snapshot = run.run_id, made
+        return self._snapshot[1]
 
     async def events(
         self, after: int, *, run: int | None = None, limit: int = PAGE_EVENTS, incarnation: str = ""
@@ -352,7 +366,7 @@ class ReadingEngine:
     async def follow(
         self, after: int, *, run: int | None = None, incarnation: str = ""
     ) -> AsyncIterator[Event]:
-        """See Engine.follow; asks the log every 0.2 s."""
+        """See Engine.follow; asks the log every 0.2 s, sooner where events come all the time."""
         while True:
             await self._check_cursor(incarnation)
             page = await self._reader.events(after, run=run, limit=PAGE_EVENTS)
@@ -360,8 +374,8 @@ class ReadingEngine:
                 yield event
             if page:
                 after = page[-1].seq
-            else:
-                await asyncio.sleep(POLL_S)
+            if len(page) < PAGE_EVENTS:  # else there is more
+                await asyncio.sleep(BUSY_POLL_S if page else POLL_S)
 
     async def _check_cursor(self, incarnation: str) -> None:
         if not incarnation:

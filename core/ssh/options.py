@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import Fault
-from core.ssh import algorithms
 from core.ssh.ignored import ignored_settings
 from core.ssh.sshconfig import Effective, Setting, config_paths, effective, local_user
 from providers.base import Server, SshTarget
@@ -43,6 +42,19 @@ class Algorithms:
     compression: bool = False
 
 
+@functools.cache
+def usual_algorithms() -> Algorithms:
+    """What is offered where ssh_config says nothing of it."""
+    from core.ssh import algorithms
+
+    return Algorithms(
+        kex=algorithms.choose_kex(None),
+        ciphers=algorithms.choose_ciphers(None),
+        macs=algorithms.choose_macs(None),
+        host_keys=algorithms.choose_host_keys(None),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """Where, as whom and how a server is connected to.
@@ -50,8 +62,8 @@ class Resolved:
     `address`, `port` and `user` are what `ssh` would use; `proxy_jump` are the hops in order, as written;
     `ignored` are sentences with file:line about what is not honoured, `faults` lines that cannot be
     followed (they are in `ignored` too). `chosen_keys` is True where identity files were configured,
-    False where they are the usual ones in ~/.ssh. `agent` is the socket of the agent, "" for none;
-    `forward_agent` the socket to forward, "" for none.
+    False where they are the usual ones in ~/.ssh. `own_algorithms` is None where ssh_config names none.
+    `agent` is the socket of the agent, "" for none; `forward_agent` the socket to forward, "" for none.
     """
 
     name: str
@@ -75,7 +87,7 @@ class Resolved:
     host_key_alias: str
     known_hosts_files: tuple[Path, ...]
     global_known_hosts_files: tuple[Path, ...]
-    algorithms: Algorithms
+    own_algorithms: Algorithms | None
     family: int
     bind_address: str
     tcp_keepalive: bool
@@ -93,6 +105,11 @@ class Resolved:
             return self.host_key_alias.lower()
         name = self.address.lower()
         return name if self.port == DEFAULT_PORT else f"[{name}]:{self.port}"
+
+    @property
+    def algorithms(self) -> Algorithms:
+        """What is offered. Asking loads asyncssh (0.2 s, 25 MiB), which nobody needs who only lists servers."""
+        return self.own_algorithms or usual_algorithms()
 
     @property
     def at(self) -> str:
@@ -210,7 +227,7 @@ class _Resolver:
             global_known_hosts_files=self._known_hosts(
                 "globalknownhostsfile", ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
             ),
-            algorithms=self._algorithms(),
+            own_algorithms=self._algorithms(),
             family=self._family(),
             bind_address=self._text("bindaddress", ""),
             tcp_keepalive=found.flag("tcpkeepalive", default=True),
@@ -401,7 +418,12 @@ class _Resolver:
                 self._fault(setting, str(error))
         return tuple(paths)
 
-    def _algorithms(self) -> Algorithms:
+    def _algorithms(self) -> Algorithms | None:
+        named = ("kexalgorithms", "ciphers", "macs", "hostkeyalgorithms", "compression")
+        if all(self._found.first(name) is None for name in named):
+            return None
+        from core.ssh import algorithms
+
         return Algorithms(
             kex=self._chosen("kexalgorithms", algorithms.choose_kex),
             ciphers=self._chosen("ciphers", algorithms.choose_ciphers),

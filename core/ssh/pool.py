@@ -101,7 +101,7 @@ class SshPool(Generic[T]):
         known = trust_of(resolved, self.settings.known_hosts)
         # Known keys are left out so that every key is shown; only their algorithms are asked for first.
         ordered = order_host_keys(resolved.algorithms.host_keys, known.algorithms, authority=False)
-        resolved = replace(resolved, algorithms=replace(resolved.algorithms, host_keys=tuple(ordered)))
+        resolved = replace(resolved, own_algorithms=replace(resolved.algorithms, host_keys=tuple(ordered)))
         attempt = await self._attempt(resolved, Trust(known.known_as))
         try:
             link = await self._dial_patiently(attempt)

@@ -35,6 +35,7 @@ from core.model.views import (
     StepInfo,
     TaskInfo,
 )
+from core.store.counts import ANY_INDEX, Counter, StepCount
 from core.store.database import BUSY_TIMEOUT_S, corrupt, locked_or_broken
 from core.store.output import HEAD_BYTES
 from core.store.records import OpenAttempt, StoredSnapshot, StoredTask
@@ -68,6 +69,9 @@ class StoreReader:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._counter = Counter(self.rows)
+        self._read: dict[int, tuple[Any, TaskInfo]] = {}
+        """The tasks that were read last, by index, with their rows."""
 
     @classmethod
     async def open(cls, path: Path) -> StoreReader:
@@ -106,6 +110,7 @@ class StoreReader:
                 raise
             self._connection = connection
             self._file = self._file_now()
+            self._counter.forget()
         return self._connection
 
     def _file_now(self) -> tuple[int, int] | None:
@@ -164,9 +169,7 @@ class StoreReader:
             f"params, parent, environment, protection, controller FROM runs WHERE {where} ORDER BY number DESC LIMIT ?",
             [*parameters, limit],
         )
-        numbers = [row[0] for row in rows]
-        counts, undos = await self._counts(numbers)
-        last_seq = await self._last_seqs(numbers)
+        totals = await self._counter.totals([row[0] for row in rows])
         return [
             RunInfo(
                 number=row[0],
@@ -186,9 +189,9 @@ class StoreReader:
                 environment=row[14],
                 protection=row[15],
                 controller=row[16],
-                counts=counts.get(row[0], {}),
-                undo_counts=undos.get(row[0], {}),
-                last_seq=last_seq.get(row[0], 0),
+                counts=totals[row[0]].counts,
+                undo_counts=totals[row[0]].undos,
+                last_seq=totals[row[0]].seq,
             )
             for row in rows
         ]
@@ -216,28 +219,6 @@ class StoreReader:
         row = await self._one("SELECT halted, undo_scope FROM runs WHERE number = ?", [number])
         return {"halted": row[0], "undo_scope": row[1]} if row else {"halted": 0, "undo_scope": None}
 
-    async def _counts(
-        self, numbers: Sequence[int]
-    ) -> tuple[dict[int, dict[TaskState, int]], dict[int, dict[UndoState, int]]]:
-        counts: dict[int, dict[TaskState, int]] = {}
-        undos: dict[int, dict[UndoState, int]] = {}
-        marks = ", ".join("?" * len(numbers))
-        for run, state, undo, count in await self.rows(
-            f"SELECT run, state, undo, count(*) FROM tasks WHERE run IN ({marks}) GROUP BY run, state, undo",
-            numbers,
-        ):
-            _add(counts.setdefault(run, {}), TaskState(state), count)
-            if undo != UndoState.NONE.value:
-                _add(undos.setdefault(run, {}), UndoState(undo), count)
-        return counts, undos
-
-    async def _last_seqs(self, numbers: Sequence[int]) -> dict[int, int]:
-        rows = await self.rows(
-            "SELECT value, (SELECT seq FROM events WHERE run = value ORDER BY seq DESC LIMIT 1) FROM json_each(?)",
-            [json.dumps(numbers)],
-        )
-        return {number: seq or 0 for number, seq in rows}
-
     async def snapshot(self, number: int) -> StoredSnapshot | None:
         """What a run was made from."""
         row = await self._one(
@@ -247,30 +228,14 @@ class StoreReader:
 
     async def steps(self, number: int) -> list[StepInfo]:
         """The steps of a run in document order, with counts."""
-        counts: dict[str, dict[TaskState, int]] = {}
-        undos: dict[str, dict[UndoState, int]] = {}
-        times: dict[str, tuple[float | None, float | None]] = {}
-        for step, state, undo, count, started, ended in await self.rows(
-            "SELECT step, state, undo, count(*), min(started), max(ended) FROM tasks WHERE run = ? "
-            "GROUP BY step, state, undo",
-            [number],
-        ):
-            _add(counts.setdefault(step, {}), TaskState(state), count)
-            if undo != UndoState.NONE.value:
-                _add(undos.setdefault(step, {}), UndoState(undo), count)
-            first, last = times.get(step, (None, None))
-            times[step] = (
-                min(filter(None, (first, started)), default=None),
-                max(filter(None, (last, ended)), default=None),
-            )
+        counted = await self._counter.steps(number)
         infos = []
         for index, name, kind, summary, tasks, irreversible in await self.rows(
             "SELECT idx, name, kind, summary, tasks, irreversible FROM steps WHERE run = ? ORDER BY idx",
             [number],
         ):
-            states = counts.get(name, {})
-            started, ended = times.get(name, (None, None))
-            over = all(state.ended for state in states)
+            count = counted.get(name) or StepCount()
+            over = all(state.ended for state in count.counts)
             infos.append(
                 StepInfo(
                     index=index,
@@ -278,10 +243,10 @@ class StoreReader:
                     kind=kind,
                     summary=summary,
                     tasks=tasks,
-                    counts=states,
-                    undo_counts=undos.get(name, {}),
-                    started=started,
-                    ended=ended if over else None,
+                    counts=count.counts,
+                    undo_counts=count.undos,
+                    started=count.started,
+                    ended=count.ended if over else None,
                     irreversible=bool(irreversible),
                 )
             )
@@ -303,17 +268,24 @@ class StoreReader:
             ("step", [step] if step else None),
             ("state", [state.value for state in states] if states else None),
         )
+        first, last = self._counter.place(number, step) if step else (0, ANY_INDEX)
         rows = await self.rows(
-            f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = ? AND idx > ? AND {where} ORDER BY idx LIMIT ?",
-            [number, after, *parameters, limit],
+            f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = ? AND idx > ? AND idx <= ? AND {where} ORDER BY idx LIMIT ?",
+            [number, max(after, first - 1), last, *parameters, limit],
         )
-        return [_task(row) for row in rows]
+        # Who watches a run reads the same tasks again and again, and most of them stayed as they were.
+        before, now = self._read, {}
+        for row in rows:
+            known = before.get(row[0])
+            now[row[0]] = known if known is not None and known[0] == row else (row, _task(row))
+        self._read = now or before  # an empty page only tells that there are no more
+        return [task for _, task in now.values()]
 
     async def task(self, number: int, key: TaskKey) -> TaskInfo | None:
         """One task."""
         row = await self._one(
-            f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = ? AND step = ? AND server = ?",
-            [number, key.step, key.server],
+            f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = ? AND idx BETWEEN ? AND ? AND step = ? AND server = ?",
+            [number, *self._counter.place(number, key.step), key.step, key.server],
         )
         return _task(row) if row else None
 
@@ -387,8 +359,9 @@ class StoreReader:
             for row in await self.rows(
                 "SELECT a.purpose, a.attempt, a.intent, a.ended, a.outcome, a.exit_status, a.signal, a.why, "
                 "a.evidence, a.digest, a.boot_id FROM attempts a JOIN tasks t ON t.run = a.run AND t.idx = a.idx "
-                "WHERE a.run = ? AND t.step = ? AND t.server = ? ORDER BY a.intent, a.attempt",
-                [number, key.step, key.server],
+                "WHERE a.run = ? AND t.idx BETWEEN ? AND ? AND t.step = ? AND t.server = ? "
+                "ORDER BY a.intent, a.attempt",
+                [number, *self._counter.place(number, key.step), key.step, key.server],
             )
         ]
 
@@ -417,7 +390,8 @@ class StoreReader:
     ) -> OutputPage:
         """Output of a task in the order in which it was stored, at most about `limit_bytes` of it."""
         row = await self._one(
-            "SELECT idx FROM tasks WHERE run = ? AND step = ? AND server = ?", [number, key.step, key.server]
+            "SELECT idx FROM tasks WHERE run = ? AND idx BETWEEN ? AND ? AND step = ? AND server = ?",
+            [number, *self._counter.place(number, key.step), key.step, key.server],
         )
         if row is None:
             return OutputPage((), (), more=False, cursor=after)
@@ -546,17 +520,13 @@ def _where(*conditions: tuple[str, Sequence[Any] | None]) -> tuple[str, list[Any
     return " AND ".join(parts), parameters
 
 
-def _add(counts: dict[Any, int], key: Any, count: int) -> None:
-    counts[key] = counts.get(key, 0) + count
-
-
 def _task(row: Any) -> TaskInfo:
     return TaskInfo(
         index=row[0],
         step=row[1],
         server=row[2],
-        state=TaskState(row[3]),
-        phase=Phase(row[4]) if row[4] else None,
+        state=TASK_STATES[row[3]],
+        phase=PHASES[row[4]] if row[4] else None,
         attempt=row[5],
         attempts=row[6],
         exit_status=row[7],
@@ -565,7 +535,7 @@ def _task(row: Any) -> TaskInfo:
         evidence=row[10],
         started=row[11],
         ended=row[12],
-        undo=UndoState(row[13]),
+        undo=UNDO_STATES[row[13]],
         undo_why=row[14],
         may_have_run=bool(row[15]),
         decision=row[16],

@@ -6,7 +6,9 @@ It knows addresses and nothing more: whether a server runs is not asked, and non
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from providers.base import ProviderContext, ProviderError, Server, ServerState, SshTarget, refuse_server_name
 from providers.settings import SettingsReader, did_you_mean
@@ -21,17 +23,26 @@ class StaticProvider:
     starts_servers = False
 
     def __init__(self, context: ProviderContext) -> None:
-        self._context = context
+        self._context: ProviderContext | None = context
+        self._listed: Sequence[Server] = ()
 
     async def list(self) -> Sequence[Server]:
         """Listed servers in document order, then those of ssh configuration files in the order of the files.
 
-        Raises InputError with every fault, ProviderError where a configuration file cannot be read.
+        Raises InputError with every fault, ProviderError where a configuration file cannot be read. Asked again it
+        gives the same.
         """
-        return await asyncio.to_thread(self._read)
+        if self._context is not None:
+            # What was parsed, and where each key of it stands, takes more memory than the servers.
+            self._listed = await asyncio.to_thread(self._read_apart, self._context)
+            self._context = None
+        return self._listed
 
-    def _read(self) -> Sequence[Server]:
-        reader = SettingsReader(self._context)
+    def _read_apart(self, context: ProviderContext) -> Sequence[Server]:
+        return [_apart(server) for server in self._read(context)]
+
+    def _read(self, context: ProviderContext) -> Sequence[Server]:
+        reader = SettingsReader(context)
         settings = read_settings(reader)
         reader.finish()
         servers = [*settings.servers]
@@ -57,9 +68,9 @@ class StaticProvider:
         try:
             hosts = read_hosts(entry.file)
         except SshConfigError as error:
-            line, column = self._context.at(*entry.path)
+            line, column = reader.context.at(*entry.path)
             raise ProviderError(
-                f"{self._context.file}:{line}:{column}: the ssh configuration cannot be read: {error}"
+                f"{reader.context.file}:{line}:{column}: the ssh configuration cannot be read: {error}"
             ) from error
         known = [host.name for host in hosts]
         for place, name in entry.hosts:
@@ -86,7 +97,7 @@ class StaticProvider:
             return None
         first = settings.taken.setdefault(host.name, entry.path)
         if first != entry.path:
-            line, _ = self._context.at(*first)
+            line, _ = reader.context.at(*first)
             reader.fault(
                 (*entry.path, "hosts"),
                 f"the host '{host.name}' ({place}) is a server already, on line {line}",
@@ -106,6 +117,25 @@ class StaticProvider:
             state=ServerState.UNKNOWN,
             source=place,
         )
+
+
+def _apart(server: Server) -> Server:
+    """The same with texts of its own.
+
+    Those of the parser lie between all that it throws away, and would keep the memory of that: more than 1 KiB for
+    each server.
+    """
+    return replace(
+        server,
+        name=_copied(server.name),
+        ssh=replace(server.ssh, address=_copied(server.ssh.address)),
+        groups=tuple(sys.intern(_copied(group)) for group in server.groups),
+        source=_copied(server.source),
+    )
+
+
+def _copied(text: str) -> str:
+    return text.encode().decode()
 
 
 def create(context: ProviderContext) -> StaticProvider:

@@ -22,6 +22,10 @@ SMALL = {
     "bench_ssh": ["--servers", "3", "--commands", "2"],
     "bench_start": [],
     "bench_store": ["--tasks", "400", "--workers", "20"],
+    "bench_tui": [
+        *("--servers", "60", "--keys", "30", "--idle", "1", "--live", "2", "--rate", "200", "--tasks", "40"),
+        *("--settle", "0.3"),
+    ],
 }
 
 

@@ -19,7 +19,7 @@ from tests.functional.scripted_engine import NOW, ScriptedEngine
 from tests.functional.steps import notices, press, screen_text, settle, static_text, until
 from tests.functional.test_keys import called
 from tui import clipboard
-from tui.app import LOW_INTERVAL_S, WindlassApp
+from tui.app import LOW_INTERVAL_S, LOW_STEADY_S, WindlassApp
 from tui.commands import COMMANDS, offers, parse
 from tui.going import PLACES
 from tui.screens.audit import AuditScreen
@@ -333,8 +333,10 @@ async def test_low_bandwidth_draws_less_often(make_app: MakeApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert app._bridge.interval_s == LOW_INTERVAL_S and app.animation_level == "none"
+        assert app._bridge.steady_s == LOW_STEADY_S
         await press(pilot, "ctrl+b")
         assert app._bridge.interval_s < LOW_INTERVAL_S and "full bandwidth" in notices(app)[-1]
+        assert app._bridge.interval_s < app._bridge.steady_s < LOW_STEADY_S
         await enter(pilot, "low")
         assert app._bridge.interval_s == LOW_INTERVAL_S
 

@@ -96,6 +96,25 @@ async def test_the_cursor_stays_on_its_thing_when_rows_come_and_go() -> None:
         await pilot.press("j", "enter", "G")
 
 
+async def test_the_same_rows_draw_those_that_differ_and_the_cursor_goes_where_it_is_told() -> None:
+    app = TableApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(VirtualTable)
+        rows = [(number, "waiting") for number in range(20)]
+        table.set_items(rows)
+        await pilot.pause()
+        drawn = table.rows_rendered
+        rows[4] = (4, "running")
+        table.set_items(rows, cursor=4)
+        await pilot.pause()
+        assert table.chosen == (4, "running")
+        assert table.rows_rendered - drawn == 2, "the row that changed, and where the cursor was"
+        drawn = table.rows_rendered
+        table.set_items(rows, cursor=4)
+        await pilot.pause()
+        assert table.rows_rendered == drawn
+
+
 @pytest.mark.long
 async def test_ten_thousand_tasks_are_read_by_the_page_and_then_by_the_screen(make_app: MakeApp) -> None:
     engine = many_tasks()

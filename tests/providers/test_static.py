@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +53,20 @@ async def _faults(tmp_path: Path, text: str) -> list[str]:
 
 
 # ---------------------------------------------------------------- listed servers
+
+
+async def test_what_was_parsed_goes_once_the_servers_are_listed(tmp_path: Path) -> None:
+    class Parsed(dict[str, Any]):
+        """As a dict, and its end can be seen."""
+
+    context = make_context(tmp_path, SETTINGS, provider="static")
+    context = replace(context, settings=Parsed(context.settings))
+    provider, left = create(context), weakref.ref(context.settings)
+    first = await provider.list()
+    del context
+    gc.collect()
+    assert left() is None
+    assert await provider.list() == first
 
 
 async def test_settings_become_servers(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar, Generic, TypeVar
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
@@ -28,7 +29,7 @@ from tui.actions import CHANGING
 from tui.bridge import EVERYTHING, Changes, EngineChanged
 from tui.clipboard import save, to_tmux
 from tui.look import look
-from tui.paint import Span, Spans, content
+from tui.paint import Span, Spans, content, width_of
 from tui.session import Session
 from tui.takeover import hangs
 from tui.widgets.keys import KeyHint, KeyLine
@@ -41,6 +42,8 @@ NARROW = 100
 SHORT = 30
 """Below so many rows panels give up room."""
 MIN_WIDTH, MIN_HEIGHT = 40, 12
+ONE_FRAME_S = 0.1
+"""So long what a page reads may hold back what is drawn, keys included."""
 
 
 KEY_NAMES = {
@@ -185,9 +188,14 @@ class Keyed(Screen[Result], Generic[Result]):
     def set_text(self, selector: str, lines: Sequence[Spans]) -> None:
         """The text of a `Static`, drawn again only where it differs."""
         told = tuple(tuple(line) for line in lines)
-        if self._texts.get(selector) != told:
+        before = self._texts.get(selector)
+        if before != told:
             self._texts[selector] = told
-            self.query_one(selector, Static).update(content(lines))
+            text = self.query_one(selector, Static)
+            # To lay the screen out again takes longer than to draw the text.
+            width = text.content_size.width
+            same_size = before is not None and len(before) == len(told) and width >= _widest(*before, *told)
+            text.update(content(lines), layout=not same_size)
 
     # ------------------------------------------------------------ telling
 
@@ -291,6 +299,10 @@ class Keyed(Screen[Result], Generic[Result]):
 
     def on_screen_resume(self) -> None:
         self.refresh_keys()
+
+
+def _widest(*lines: Spans) -> int:
+    return max((width_of(line) for line in lines), default=0)
 
 
 class Page(Keyed[Result], Generic[Result]):
@@ -442,6 +454,28 @@ class Sheet(Keyed[Result], ModalScreen[Result], Generic[Result]):
         return None
 
 
+@contextlib.contextmanager
+def one_frame(app: App[Any]) -> Iterator[None]:
+    """What changes meanwhile is drawn in one go, or after ONE_FRAME_S as far as it has come."""
+
+    def draw() -> None:
+        # A screen looks for what it has to draw when it has handled a message; what was held back came without one.
+        # Hidden ones are let alone: one that does anything makes Textual draw the whole screen above it again.
+        for screen in reversed(app.screen_stack):
+            screen.check_idle()
+            if not screen.is_modal:
+                break
+
+    with contextlib.ExitStack() as held:
+        held.callback(draw)
+        held.enter_context(app.batch_update())
+        overdue = asyncio.get_running_loop().call_later(ONE_FRAME_S, held.close)
+        try:
+            yield
+        finally:
+            overdue.cancel()
+
+
 class Live(Page[Result], Generic[Result]):
     """A page that follows the engine: `reload` reads what changed; it never runs twice at a time."""
 
@@ -486,7 +520,8 @@ class Live(Page[Result], Generic[Result]):
             changes, self._waiting = self._waiting, Changes()
             self._busy = True
             try:
-                await self.reload(changes)
+                with one_frame(self.app) if self.loaded.is_set() else contextlib.nullcontext():
+                    await self.reload(changes)
             except NoMatches:
                 if not self.leaving:
                     raise

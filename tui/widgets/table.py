@@ -160,8 +160,11 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
 
     def set_items(self, items: Sequence[Item], *, cursor: Hashable = None) -> None:
         """Replaces all rows. The cursor stays on its thing (or goes to the key `cursor`)."""
-        if cursor is None and self._same_rows(items):
+        if self._same_rows(items):
             self._update_all(items)
+            at = self._index.get(cursor, self._cursor)
+            if at != self._cursor:
+                self._move_to(at, by_person=False)
             return
         before = self._key(self._items[self._cursor]) if self._items else None
         wanted = before if cursor is None else cursor
@@ -279,6 +282,9 @@ class VirtualTable(ScrollView, Generic[Item], can_focus=True):
             self.action_open()
         else:
             self._move_to(index, by_person=True)
+
+    def on_mount(self) -> None:
+        self._resize_rows()
 
     def on_resize(self) -> None:
         self._show_cursor()

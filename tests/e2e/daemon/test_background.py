@@ -37,6 +37,7 @@ from core.model.events import Event
 from core.model.states import RunState, TaskState
 from core.model.views import OwnerInfo
 from daemon.on_demand import OnDemandEngine
+from tests.support.painted import Painted
 from tests.support.program import REPOSITORY, WAIT_S, Program, json_lines
 
 pytestmark = pytest.mark.xdist_group("background")
@@ -486,7 +487,9 @@ def running_in_foreground(program: Program) -> Iterator[None]:
 def in_a_terminal(
     program: Program, *words: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[str], None], int]]:
-    """A command in a terminal of its own: the process, a reader up to a text, and the terminal's other side."""
+    """A command in a terminal of its own: the process, a reader up to a text that was written or is on the screen, and
+    the terminal's other side.
+    """
     master, slave = pty.openpty()
     process = subprocess.Popen(
         program.command(*words),
@@ -499,15 +502,17 @@ def in_a_terminal(
         env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "COLUMNS": "120", "LINES": "40"},
     )
     os.close(slave)
-    seen = b""
+    seen, screen = b"", Painted()
 
     def shows(text: str) -> None:
         nonlocal seen
         until = time.monotonic() + WAIT_S
-        while text.encode() not in seen:
-            assert time.monotonic() < until, seen[-2000:]
+        while text.encode() not in seen and not screen.shows(text):
+            assert time.monotonic() < until, f"{seen[-2000:]!r}\n{screen}"
             if select.select([master], [], [], 0.2)[0]:
-                seen += os.read(master, 65536)
+                data = os.read(master, 65536)
+                seen += data
+                screen.take(data)
         seen = seen.partition(text.encode())[2]  # what is asked for next comes behind it
 
     try:

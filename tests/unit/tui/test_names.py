@@ -18,6 +18,7 @@ MEANT = {  # what is overridden on purpose
     "AUTO_FOCUS", "ENABLE_COMMAND_PALETTE", "get_theme_variable_defaults", "get_system_commands", "action_quit",
     "_filters", "animation_level", "use_command_palette", "theme", "_on_mouse_scroll_up", "_on_mouse_scroll_down",
     "virtual_size", "action_back", "exit", "push_screen", "_on_key", "border_subtitle", "can_focus", "display",
+    "_display",
     "title",  # of a column, which is no widget
 }  # fmt: skip
 
