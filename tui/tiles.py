@@ -21,6 +21,14 @@ UNREACHABLE = TASK_SIGNS[TaskState.UNREACHABLE]
 NEVER = Sign("–", "-", "never contacted", "muted")
 VALID = Sign("✓", "+", "valid", "success")
 FAULTY = TASK_SIGNS[TaskState.FAILED]
+LAYERS: Mapping[str, str] = {
+    "user": "of yours",
+    "workspace": "shared",
+    "environment": "its own",
+    "variable": "by variables",
+    "option": "by options",
+}
+"""What a value that a layer gives is to an environment."""
 
 
 def provider_row(line: ProviderLine, look: Look, width: int) -> list[Spans]:
@@ -67,11 +75,11 @@ def standing_row(standing: Standing, look: Look, width: int) -> list[Spans]:
 
 
 def _layers(layers: Mapping[str, int], width: int) -> str:
-    """ "4 workspace, 3 environment", or as short as "7 set"."""
+    """ "4 shared, 3 its own", or as short as "7 set"."""
     written = {layer: count for layer, count in layers.items() if layer != "defaults"}
     if not written:
         return "defaults only"
-    told = ", ".join(f"{count} {layer}" for layer, count in written.items())
+    told = ", ".join(f"{count} {LAYERS.get(layer, layer)}" for layer, count in written.items())
     return told if len(told) <= width else f"{sum(written.values())} set"
 
 

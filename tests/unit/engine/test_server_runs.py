@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 
 from core.engine.executor import Ended
 from core.model.ids import TaskKey
 from core.model.states import RunState, TaskState
+from core.store.reader import StoreReader
+from core.store.serverpast import contacts
 from tests.support.lab import Lab
 from tests.support.memory import Reply
 
@@ -84,3 +88,24 @@ async def test_providers_are_told_by_their_files(lab: Lab) -> None:
         assert told["sick.yaml"].line == 2 and "cannot be read" in told["sick.yaml"].why
         assert told["static.yaml"].servers == 2 and not told["static.yaml"].faults
         assert "'a' is there already: servers/static.yaml:3" in told["twice.yaml"].faults[0].message
+
+
+async def test_thousands_of_servers_in_one_run_are_looked_up_one_by_one(own_lab: Lab) -> None:
+    """Going through all tasks of the run for each server took seconds."""
+    names = [f"web-{number}" for number in range(4000)]
+    async with own_lab.engine() as engine:
+        await own_lab.run(engine, own_lab.batch("steps: {one: {run: x}}"))
+    database = own_lab.path / ".windlass" / "state.db"
+    with contextlib.closing(sqlite3.connect(database)) as store:
+        rows = [(1, 10 + index, "one", name, "unreachable", 1, 9e9) for index, name in enumerate(names)]
+        fields = "run, idx, step, server, state, attempts, ended"
+        store.executemany(f"INSERT INTO tasks ({fields}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        store.commit()
+    reader = await StoreReader.open(database)
+    try:
+        began = time.perf_counter()
+        found = await contacts(reader, names)
+        assert time.perf_counter() - began < 0.7  # some 10 ms; it was over 1 s
+    finally:
+        await reader.close()
+    assert found["web-7"] == (None, "unreachable") and len(found) == len(names)

@@ -123,7 +123,7 @@ def test_servers_are_counted_by_provider() -> None:
 
 def test_the_configuration_of_an_environment_is_one_line() -> None:
     layers = {"defaults": 9, "workspace": 4, "environment": 2}
-    assert text_of(tiles.standing_row(Standing("dev", layers), LOOK, 40)[2]) == "4 workspace, 2 environment"
+    assert text_of(tiles.standing_row(Standing("dev", layers), LOOK, 40)[2]) == "4 shared, 2 its own"
     assert text_of(tiles.standing_row(Standing("dev", layers), LOOK, 12)[2]) == "6 set"
     assert text_of(tiles.standing_row(Standing("dev", {"defaults": 9}), LOOK, 40)[2]) == "defaults only"
     assert Standing("", {"defaults": 9}).untouched and not Standing("dev", {"defaults": 9}).untouched
