@@ -93,6 +93,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 @pytest.fixture
 def program(running: Program) -> Iterator[Program]:
     """The same, without an engine and without what earlier runs left."""
+    end(running)  # one that was being started when the test before ended
     for server in running.servers:
         for file in running.home(server).glob("ran-*"):
             file.unlink()
