@@ -34,7 +34,8 @@ def words_to_type(names: Sequence[str], keys: int) -> list[str]:
 def all_listed(rows: Sequence[Sequence[str]], lines: Sequence[str]) -> bool:
     """Whether the inventory shows servers and counts all of them."""
     counted = re.compile(rf"Servers\s+({len(rows)}|{len(rows):,})\b")
-    return any(map(counted.search, lines)) and any(row[0] in line for row in rows[:50] for line in lines)
+    names = {row[0] for row in rows}
+    return any(map(counted.search, lines)) and any(word in names for line in lines for word in line.split())
 
 
 class Filter:
