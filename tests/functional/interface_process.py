@@ -1,6 +1,7 @@
 """The interface as a process of its own, for tests that need a real terminal: what happens is told on stdout.
 
-Lines: `tick N` while the event loop lives, `drained`, `drawn anew`, and `status N` at the end.
+Lines: `tick N` while the event loop lives, `drained`, `dropped` while the terminal took too little, `drawn anew`, and
+`status N` at the end.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ class ToldApp(app_module.WindlassApp):
         tell("drawn anew")
         super()._repaint()
 
+    def _check_terminal(self) -> None:
+        if getattr(self._driver, "dropped", False):
+            tell("dropped")
+        super()._check_terminal()
+
 
 async def main() -> None:
     app_module.WindlassApp = ToldApp  # type: ignore[misc]
@@ -40,7 +46,7 @@ async def main() -> None:
             tell(f"tick {number}")
             if "busy" in sys.argv:  # something to draw, all the time
                 for server in lab.SERVERS:
-                    await engine.set_task(44, TaskKey("build", server), last_line=f"{number} " + "x" * 200)
+                    await engine.set_task(44, TaskKey("build", server), last_line=f"{number} " + chr(97 + number % 26) * 200)
             await asyncio.sleep(0.02)
 
     async def drained() -> None:

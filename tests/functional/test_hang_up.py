@@ -132,6 +132,7 @@ def test_a_stalled_terminal_stalls_nothing_else(terminals: list[Terminal]) -> No
     ticks = terminal.told.count(b"tick")
     for further in range(1, 6):
         terminal.wait_for(b"tick %d\n" % (ticks + further * 100), on="stdout", read_screen=False)
+    terminal.wait_for(b"dropped", on="stdout", read_screen=False)
     # When it is read again, the whole screen is drawn anew, and it answers.
     terminal.told = b""
     terminal.wait_for(b"drawn anew", on="stdout")
