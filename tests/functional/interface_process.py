@@ -46,7 +46,9 @@ async def main() -> None:
             tell(f"tick {number}")
             if "busy" in sys.argv:  # something to draw, all the time
                 for server in lab.SERVERS:
-                    await engine.set_task(44, TaskKey("build", server), last_line=f"{number} " + chr(97 + number % 26) * 200)
+                    await engine.set_task(
+                        44, TaskKey("build", server), last_line=f"{number} " + chr(97 + number % 26) * 200
+                    )
             await asyncio.sleep(0.02)
 
     async def drained() -> None:
