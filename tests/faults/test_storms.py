@@ -179,7 +179,7 @@ def test_f03_f04_background_engines_and_their_commands_killed_every_effect_happe
     pair: Program,
 ) -> None:
     storm = killed_in_the_background(pair, seed=31, steps=21, kills=5)
-    assert storm.count.kills >= 3 and storm.killed["engine"] + storm.killed["both"] >= 2
+    assert storm.count.kills >= 2 and storm.killed["engine"] + storm.killed["both"] >= 2
 
 
 @pytest.mark.long

@@ -83,7 +83,7 @@ ALL: Sequence[InventoryColumn] = (
     ),
     InventoryColumn(
         "reach",
-        "Whether it answered when it was asked (r)",
+        "Whether it answered (r asks)",
         Column("reach", 11),
         lambda server, reached, look: reached.span(look),
         lambda server, reached: reached.order,
@@ -121,7 +121,7 @@ ALL: Sequence[InventoryColumn] = (
     ),
     InventoryColumn(
         "last",
-        "The newest run that had tasks on it",
+        "The newest run on it",
         Column("last run", 9),
         lambda server, reached, look: _run(server.last_run, "muted"),
         lambda server, reached: -_last(server),
@@ -144,7 +144,7 @@ ALL: Sequence[InventoryColumn] = (
     ),
     InventoryColumn(
         "note",
-        "What its provider or a run noted",
+        "What is noted of it",
         Column("note", 24, min_table=110),
         lambda server, reached, look: (look.text(server.note), "warning"),
         lambda server, reached: (not server.note, server.note),

@@ -19,7 +19,7 @@ from tui.widgets.table import Column, VirtualTable
 def _from_width(column: InventoryColumn) -> str:
     """From which width on it has room."""
     least = column.column.min_table
-    return f" (from {least} columns)" if least else ""
+    return f", from {least} wide" if least else ""
 
 
 class ViewSheet(Sheet[None]):
@@ -36,7 +36,10 @@ class ViewSheet(Sheet[None]):
         Binding("0", "as_at_first", "as at first", id="view.first", tooltip="Columns and order as at first"),
     ]
     DEFAULT_CSS = """
-    ViewSheet { #columns { height: 13; } }
+    ViewSheet {
+        #columns { height: 13; }
+        &.-narrow #sheet { width: 100%; }
+    }
     """
 
     def __init__(self, session: Session, view: View, show: Callable[[View], None]) -> None:
@@ -46,7 +49,7 @@ class ViewSheet(Sheet[None]):
 
     def sheet(self) -> ComposeResult:
         yield VirtualTable[InventoryColumn](
-            (Column("", 3), Column("column", 10), Column("order", 12), Column("groups", 7), Column("")),
+            (Column("", 3), Column("column", 10), Column("order", 10), Column("groups", 7), Column("")),
             key=lambda column: column.id,
             cells=self._cells,
             id="columns",
