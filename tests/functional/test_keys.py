@@ -950,7 +950,7 @@ async def test_a_start_that_takes_a_while_is_told_and_cannot_be_left(make_app: M
     app = make_app(engine)
     async with app.run_test(size=(120, 40)) as pilot:
         await press(pilot, "b", "j", "s")
-        await until(pilot, lambda: any("the engine in the background" in told for told in notices(app)))
+        await until(pilot, lambda: "the engine in the background" in static_text(app, "#plan-text"))
         await pilot.press("q")
         await until(pilot, lambda: "it is being started" in notices(app))
         assert isinstance(app.screen, StartSheet)

@@ -140,8 +140,8 @@ def lost_lab() -> ScriptedEngine:
     return engine
 
 
-def silent_lab() -> ScriptedEngine:
-    """Servers of which some answer, some do not, and some are held by a run that is in doubt about them."""
+def doubtful_server_lab() -> ScriptedEngine:
+    """A server of which a run does not know what its command came to."""
     engine = lab.lab()
     engine.server_list = [
         dataclasses.replace(each, note="build in doubt: the connection was lost, run 44 waits for a decision")
@@ -258,7 +258,7 @@ PICTURES = (
     Picture("servers_find", lab.lab, ("i", "slash", "c", "a", "n")),
     Picture("servers_trust", lab.lab, ("i", "g", "T")),
     Picture("servers_failed", faulty_lab, ("colon", *"servers", "enter")),
-    Picture("servers_in_doubt", silent_lab, ("i", "j", "j", "j")),
+    Picture("servers_in_doubt", doubtful_server_lab, ("i", "j", "j", "j")),
     Picture("servers_marked", lab.lab, ("i", "j", "space", "space", "space")),
     Picture("servers_grouped", lab.lab, ("i", "v", "j", "j", "b", "escape", "g")),
     Picture("servers_view", lab.lab, ("i", "v", "j")),

@@ -356,7 +356,8 @@ class StartSheet(Sheet[int]):
 
     def _tell_slow(self) -> None:
         if self._starting and not self.leaving:
-            self.say("starting it: the engine in the background is started first")
+            # In the sheet, with which it goes: a notice would still stand over the run.
+            self._say([[("Starting it: the engine in the background is started first.", "bold")]])
 
     def action_close(self) -> None:
         """Back to the screen below; not while a run is being started, which would be there all the same."""
